@@ -1,0 +1,64 @@
+# Every target does all of its own set-up: Python 3.11+ and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# jsii wants a Node that is still supported; this one comes from PyPI.
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
+export JSII_NODE := $(CURDIR)/$(BIN)/node
+export PYTHONDONTWRITEBYTECODE := 1
+
+DATA ?=
+QUERIES ?=
+CDK := node_modules/.bin/cdk
+
+.PHONY: setup demo test test-all lint format synth lock clean
+
+setup: $(READY) $(CDK)
+
+$(BIN)/uv: requirements/bootstrap.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+$(READY): requirements/dev.txt pyproject.toml $(BIN)/uv
+	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e .
+	@touch $@
+
+$(CDK): package-lock.json $(READY)
+	@$(BIN)/npm ci --silent --no-audit --no-fund
+	@touch $@
+
+demo: setup
+	@$(BIN)/python examples/demo.py $(if $(DATA),--data "$(DATA)") $(if $(QUERIES),--queries "$(QUERIES)")
+
+test: setup
+	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
+
+test-all: setup
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 1200 --cov --cov-fail-under=95
+
+lint: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: setup
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+synth: setup
+	@$(CDK) synth --quiet
+
+# Locks carry hashes but no addresses, so that any index or mirror serves them.
+lock: setup
+	@printf 'uv\n' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url - -o requirements/bootstrap.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --extra cli --extra local --group dev \
+		pyproject.toml -o requirements/dev.txt
+	@$(BIN)/npm install --package-lock-only --omit-lockfile-registry-resolved --silent
+
+clean:
+	@rm -rf $(VENV) node_modules cdk.out dist

@@ -1,0 +1,1 @@
+"""The Lambda tasks of a batch segment pipeline, and what they share."""
