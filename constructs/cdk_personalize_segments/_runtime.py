@@ -1,0 +1,21 @@
+"""The modules that the Lambda tasks share with synth, command line and local AWS.
+
+In a wheel the tasks' package lies beneath this one, where its sources are the
+Lambda asset; in a checkout it is importable by its own name.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from segment_tasks import arns, limits, locations
+else:
+    try:
+        from cdk_personalize_segments._lambda.segment_tasks import (
+            arns,
+            limits,
+            locations,
+        )
+    except ModuleNotFoundError:
+        from segment_tasks import arns, limits, locations
+
+__all__ = ["arns", "limits", "locations"]

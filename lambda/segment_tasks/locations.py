@@ -1,0 +1,99 @@
+"""Where things are: the name of a run, and the S3 keys of what belongs to it."""
+
+import hashlib
+import os
+from typing import Final
+
+MAX_RUN_PREFIX_LENGTH: Final = 33
+_HASH_LENGTH: Final = 16
+MAX_RUN_LENGTH: Final = MAX_RUN_PREFIX_LENGTH + 1 + _HASH_LENGTH
+
+
+def run_name(run_prefix: str, execution_arn: str) -> str:
+    """Name a run after its execution, so that every retry finds its own job."""
+    digest = hashlib.sha256(execution_arn.encode()).hexdigest()[:_HASH_LENGTH]
+    return f"{run_prefix}-{digest}"
+
+
+def part_file(part: int) -> str:
+    """Return the name of the file that Personalize reads as a part's input."""
+    return f"part-{part:05d}.json"
+
+
+def part_name(part: int) -> str:
+    """Return the name that a part's files share, without an ending."""
+    return f"part-{part:05d}"
+
+
+def uri(bucket: str, key: str) -> str:
+    """Return the S3 URI of a key or folder."""
+    return f"s3://{bucket}/{key}"
+
+
+def bucket_and_key(s3_uri: str) -> tuple[str, str]:
+    """Split an S3 URI into bucket and key."""
+    bucket, _, key = s3_uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+class Locations:
+    """The buckets and prefixes of a pipeline, and the keys of its runs."""
+
+    def __init__(self, environment: dict[str, str] | None = None) -> None:
+        """Read the places from a function's environment.
+
+        Args:
+            environment: The variables. Default: those of this process.
+        """
+        values = os.environ if environment is None else environment
+        self.input_bucket = values["INPUT_BUCKET"]
+        self.queries_prefix = values["QUERIES_PREFIX"]
+        self.input_prefix = values["INPUT_PREFIX"]
+        self.output_bucket = values["OUTPUT_BUCKET"]
+        self.output_prefix = values["OUTPUT_PREFIX"]
+        self.results_prefix = values["RESULTS_PREFIX"]
+        self.run_prefix = values["RUN_PREFIX"]
+
+    def input_folder(self, run: str) -> str:
+        """Return the folder that holds what Personalize reads, nothing else."""
+        return f"{self.input_prefix}{run}/"
+
+    def input_part(self, run: str, part: int) -> str:
+        """Return the key of one part of the job's input."""
+        return self.input_folder(run) + part_file(part)
+
+    def plan(self, run: str) -> str:
+        """Return the key that commits a run's prepared input."""
+        return f"{self.input_prefix}{run}.plan/plan.json"
+
+    def part_index(self, run: str, part: int) -> str:
+        """Return the key of the index that says where a part's queries came from."""
+        return f"{self.input_prefix}{run}.plan/{part_name(part)}.jsonl"
+
+    def output_folder(self, job_name: str) -> str:
+        """Return the folder that Personalize writes a job's output to."""
+        return f"{self.output_prefix}{job_name}/"
+
+    def results_folder(self, run: str) -> str:
+        """Return the folder of a run's finished results."""
+        return f"{self.results_prefix}{run}/"
+
+    def manifest(self, run: str) -> str:
+        """Return the key of a run's manifest."""
+        return self.results_folder(run) + "manifest.json"
+
+    def invalid_lines(self, run: str) -> str:
+        """Return the key of the list of refused lines."""
+        return self.results_folder(run) + "invalid-lines.jsonl"
+
+    def queries_part(self, run: str, part: int) -> str:
+        """Return the key of a part's queries with what became of each."""
+        return f"{self.results_folder(run)}queries/{part_name(part)}.jsonl.gz"
+
+    def users_part(self, run: str, part: int) -> str:
+        """Return the key of a part's users."""
+        return f"{self.results_folder(run)}users/{part_name(part)}.csv.gz"
+
+    def part_account(self, run: str, part: int) -> str:
+        """Return the key of the account of a part: counts of what became of it."""
+        return f"{self.results_folder(run)}parts/{part_name(part)}.json"
