@@ -1,0 +1,222 @@
+"""Checks of property values at synth: token-safe, one sentence each.
+
+A value that is only known at deployment (a token) passes every check here; the
+run checks it again where it is known.
+"""
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+
+from cdk_personalize_segments._runtime import arns, limits
+
+_HOUR = 3600
+# Events that the history of one execution takes in the worst case, of the
+# 25,000 that Step Functions allows: 7 for each part, collected and looked at
+# once more, for the 1000 parts of the largest job, and the states around them.
+_EVENTS_AT_MOST = 24_500
+_EVENTS_OF_PARTS = 2 * 7 * limits.MAX_INPUT_FILES + 200
+# A loop of wait, task and choice.
+_EVENTS_PER_LOOP = 9
+# The shortest wait for a job slot, once waiting takes long.
+_SLOT_WAIT_SECONDS = 240
+
+
+def is_token(value: object) -> bool:
+    """Tell whether a value is only known at deployment."""
+    return bool(cdk.Token.is_unresolved(value))
+
+
+def check_arn(name: str, value: str, wanted: str) -> None:
+    """Check that a property is a Personalize ARN of the kind wanted.
+
+    Args:
+        name: The property, for the message.
+        value: Its value.
+        wanted: A kind of `arns`.
+
+    Raises:
+        ValueError: It is of another kind, or malformed.
+    """
+    if is_token(value):
+        return
+    problem = arns.problem(value, wanted)
+    if problem:
+        raise ValueError(f"{name} {problem}{_instead(name, value, wanted)}")
+
+
+def _instead(name: str, value: str, wanted: str) -> str:
+    given = arns.kind(value) if isinstance(value, str) else ""
+    if wanted == arns.SOLUTION_VERSION and given == arns.SOLUTION:
+        return "; for its newest version use SolutionVersion.latest_of(solution_arn)"
+    if wanted == arns.SOLUTION and given == arns.SOLUTION_VERSION:
+        return (
+            "; for just this version use "
+            "SolutionVersion.from_arn(solution_version_arn), for the newest leave "
+            "the version's id off"
+        )
+    return ""
+
+
+def check_num_results(value: int) -> None:
+    """Check the number of users per segment.
+
+    Raises:
+        ValueError: It is out of range.
+    """
+    if is_token(value):
+        return
+    problem = limits.num_results_problem(value)
+    if problem:
+        raise ValueError(f"num_results {problem}")
+
+
+def check_job_tags(tags: Mapping[str, str]) -> None:
+    """Check the tags of jobs.
+
+    Raises:
+        ValueError: There are too many, or one breaks a rule.
+    """
+    if len(tags) > limits.MAX_TAGS:
+        raise ValueError(
+            f"job_tags must hold at most {limits.MAX_TAGS} tags, got {len(tags)}"
+        )
+    for key, value in tags.items():
+        if is_token(key) or is_token(value):
+            continue
+        problem = limits.tag_problem(key, value)
+        if problem:
+            raise ValueError(f"job_tags: {problem}")
+
+
+def check_max_failed_queries(value: int | None) -> None:
+    """Check the number of failed queries that a run may have.
+
+    Raises:
+        ValueError: It is negative or not a whole number.
+    """
+    if value is None or is_token(value):
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(
+            "max_failed_queries must be a whole number, 0 or more, or None for no "
+            f"bound, got {value!r}"
+        )
+
+
+def check_prefix(name: str, value: str) -> None:
+    """Check that a prefix is a folder inside a bucket.
+
+    Raises:
+        ValueError: It starts with a slash, or does not end in one.
+    """
+    if is_token(value):
+        raise ValueError(
+            f"{name} must be known at synth, since prefixes are compared with one "
+            "another; pass a plain string"
+        )
+    if value.startswith("/") or not value.endswith("/") or "//" in value:
+        raise ValueError(
+            f"{name} must be a folder that ends in '/', does not start with one and "
+            f"has no empty name inside, like 'segments/queries/', got {value!r}"
+        )
+
+
+def check_disjoint(prefixes: Mapping[str, str]) -> None:
+    """Check that no prefix of a bucket contains another one.
+
+    Args:
+        prefixes: Each prefix by the name of its property.
+
+    Raises:
+        ValueError: One contains another.
+    """
+    names = list(prefixes)
+    for index, first in enumerate(names):
+        for second in names[index + 1 :]:
+            longer, shorter = sorted(
+                (prefixes[first], prefixes[second]), key=len, reverse=True
+            )
+            if longer.startswith(shorter):
+                raise ValueError(
+                    f"{first} {prefixes[first]!r} and {second} {prefixes[second]!r} "
+                    "lie in the same bucket and one contains the other; choose "
+                    "prefixes beside each other"
+                )
+
+
+def check_path_length(name: str, longest: str) -> None:
+    """Check that a path fits what Personalize accepts.
+
+    Args:
+        name: The property that makes the path long.
+        longest: The longest path that a run can have.
+
+    Raises:
+        ValueError: It is too long.
+    """
+    if len(longest) > limits.MAX_S3_PATH_LENGTH:
+        raise ValueError(
+            f"{name} makes S3 paths of up to {len(longest)} characters, like "
+            f"{longest!r}; Personalize takes at most {limits.MAX_S3_PATH_LENGTH}: "
+            f"shorten it by {len(longest) - limits.MAX_S3_PATH_LENGTH}"
+        )
+
+
+def check_times(
+    poll_interval: cdk.Duration, queue_timeout: cdk.Duration, job_timeout: cdk.Duration
+) -> None:
+    """Check that interval and time-outs go together.
+
+    Raises:
+        ValueError: One is too short, or together they need more events than the
+            history of an execution can hold.
+    """
+    times = {
+        "poll_interval": poll_interval,
+        "queue_timeout": queue_timeout,
+        "job_timeout": job_timeout,
+    }
+    for name, duration in times.items():
+        if duration.is_unresolved():
+            raise ValueError(f"{name} must be known at synth; pass a plain Duration")
+        if duration.to_milliseconds() % 1000:
+            raise ValueError(
+                f"{name} must be whole seconds, got {duration.to_human_string()}"
+            )
+    poll, queue, job = (duration.to_seconds() for duration in times.values())
+    if poll < 10:
+        raise ValueError(
+            "poll_interval must be at least 10 seconds, got "
+            f"{poll_interval.to_human_string()}"
+        )
+    if poll > job:
+        raise ValueError(
+            f"poll_interval ({poll_interval.to_human_string()}) must not be longer "
+            f"than job_timeout ({job_timeout.to_human_string()})"
+        )
+    if queue < 60:
+        raise ValueError(
+            "queue_timeout must be at least 1 minute, got "
+            f"{queue_timeout.to_human_string()}"
+        )
+    room = _EVENTS_AT_MOST - _EVENTS_OF_PARTS
+    queueing = _EVENTS_PER_LOOP * (queue / _SLOT_WAIT_SECONDS + 10)
+    if queueing + _EVENTS_PER_LOOP * job / poll > room:
+        raise ValueError(
+            f"polling every {poll_interval.to_human_string()} for up to "
+            f"{job_timeout.to_human_string()}, after waiting for a job slot for up to "
+            f"{queue_timeout.to_human_string()}, can exceed the 25,000 events that "
+            "the history of a Step Functions execution holds; "
+            + _way_out(poll, job, room - queueing)
+        )
+
+
+def _way_out(poll: float, job: float, room: float) -> str:
+    if room < _EVENTS_PER_LOOP * 2:
+        return "shorten queue_timeout"
+    interval = -(-_EVENTS_PER_LOOP * job // room)
+    return (
+        f"make poll_interval at least {interval:.0f} seconds, or job_timeout at most "
+        f"{room * poll / _EVENTS_PER_LOOP / _HOUR:.1f} hours"
+    )

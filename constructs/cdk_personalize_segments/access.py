@@ -1,0 +1,557 @@
+"""Every permission of a pipeline: who may do what, and why.
+
+The parties are the service role that Personalize assumes, the Personalize service
+principal in the bucket policies, one role for each function, and the role of the
+state machine. Sources: the developer guide's pages "Giving Amazon Personalize
+access to Amazon S3 resources" and "Cross-service confused deputy prevention", and
+the Service Authorization Reference.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk_personalize_segments.solution_version import SolutionVersion
+from cdk_personalize_segments.storage import Storage
+
+_PERSONALIZE: Final = "personalize.amazonaws.com"
+_XRAY_REASON: Final = (
+    "X-Ray has no resources to name: the Service Authorization Reference lists none "
+    "for sending traces."
+)
+
+
+class Access:
+    """The roles and resource policies of one pipeline."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        storage: Storage,
+        solution_version: SolutionVersion,
+        allow_any_solution: bool,
+        run_prefix: str,
+        function_logs: logs.ILogGroup,
+    ) -> None:
+        """Define the service role and the statements in the bucket policies.
+
+        Args:
+            scope: The pipeline.
+            storage: Its buckets and prefixes.
+            solution_version: The model that its jobs use.
+            allow_any_solution: Whether executions may name another solution.
+            run_prefix: What the names of its jobs start with.
+            function_logs: The log group of its functions.
+        """
+        self._scope = scope
+        self._stack = cdk.Stack.of(scope)
+        self._storage = storage
+        self._solution_version = solution_version
+        self._allow_any_solution = allow_any_solution
+        self._run_prefix = run_prefix
+        self._function_logs = function_logs
+        self.service_role = self._define_service_role()
+        self._grant_buckets_to_personalize()
+
+    # --- Personalize ---
+
+    def _define_service_role(self) -> iam.Role:
+        """Define the role that Personalize assumes for a job.
+
+        It reads the prepared input and writes the raw output, and nothing else.
+        """
+        role = iam.Role(
+            self._scope,
+            "ServiceRole",
+            description="Lets Personalize read and write the data of segment jobs",
+            # On the principal itself: a second, conditioned statement would leave
+            # the first one open to every account's jobs.
+            assumed_by=iam.ServicePrincipal(_PERSONALIZE).with_conditions(
+                {
+                    "StringEquals": {"aws:SourceAccount": self._stack.account},
+                    "ArnLike": {"aws:SourceArn": self._personalize_arn("*")},
+                }
+            ),
+            inline_policies={
+                "JobData": iam.PolicyDocument(
+                    statements=[
+                        *self._job_input_statements(),
+                        *self._job_output_statements(),
+                    ]
+                )
+            },
+        )
+        objects = (
+            (self._storage.input_bucket, self._storage.input_prefix),
+            (self._storage.output_bucket, self._storage.output_prefix),
+        )
+        for bucket, prefix in objects:
+            self._acknowledge_resource(
+                role,
+                bucket.arn_for_objects(f"{prefix}*"),
+                "Names of objects differ from run to run; the folder is fixed.",
+            )
+        return role
+
+    def _job_input_statements(self) -> list[iam.PolicyStatement]:
+        bucket, prefix = self._storage.input_bucket, self._storage.input_prefix
+        return [
+            iam.PolicyStatement(
+                sid="ReadJobInput",
+                actions=["s3:GetObject"],
+                resources=[bucket.arn_for_objects(f"{prefix}*")],
+            ),
+            _list_if_asked_for("ListJobInput", bucket, prefix),
+        ]
+
+    def _job_output_statements(self) -> list[iam.PolicyStatement]:
+        bucket, prefix = self._storage.output_bucket, self._storage.output_prefix
+        return [
+            iam.PolicyStatement(
+                sid="WriteJobOutput",
+                actions=["s3:PutObject"],
+                resources=[bucket.arn_for_objects(f"{prefix}*")],
+            ),
+            _list_if_asked_for("ListJobOutput", bucket, prefix),
+        ]
+
+    def _grant_buckets_to_personalize(self) -> None:
+        """Repeat the service role's statements in both bucket policies.
+
+        Personalize needs both: the role's permission alone is not enough.
+        """
+        self._add_to_bucket_policy(
+            "input_bucket", self._storage.input_bucket, self._job_input_statements()
+        )
+        self._add_to_bucket_policy(
+            "output_bucket", self._storage.output_bucket, self._job_output_statements()
+        )
+
+    def _add_to_bucket_policy(
+        self, name: str, bucket: s3.IBucket, statements: list[iam.PolicyStatement]
+    ) -> None:
+        for statement in statements:
+            statement.add_service_principal(_PERSONALIZE)
+            # Whether Personalize sends these keys with its S3 calls is not
+            # documented: IfExists guards where it does, and works where it does not.
+            statement.add_condition(
+                "StringEqualsIfExists", {"aws:SourceAccount": self._stack.account}
+            )
+            statement.add_condition(
+                "ArnLikeIfExists", {"aws:SourceArn": self._personalize_arn("*")}
+            )
+        added = [bucket.add_to_resource_policy(each) for each in statements]
+        if not all(result.statement_added for result in added):
+            self._warn_of_missing_bucket_policy(name, bucket, statements)
+
+    def _warn_of_missing_bucket_policy(
+        self, name: str, bucket: s3.IBucket, statements: list[iam.PolicyStatement]
+    ) -> None:
+        """Say what the owner of an imported bucket must add to its policy."""
+        resolved = self._stack.resolve([each.to_json() for each in statements])
+        text = json.dumps(_readable(resolved, self._known_values()), indent=2)
+        bucket_name = _readable(self._stack.resolve(bucket.bucket_name), {})
+        cdk.Annotations.of(self._scope).add_warning_v2(
+            f"cdk-personalize-segments:{name.replace('_b', 'B')}PolicyNotManaged",
+            f"{name} {bucket_name!r} is imported, so its policy is not changed here; "
+            "jobs fail until its owner adds these statements to the bucket policy "
+            f"(with your values for anything like ${{AWS::AccountId}}):\n{text}",
+        )
+
+    def _known_values(self) -> dict[str, str]:
+        values = {
+            "AWS::AccountId": self._stack.account,
+            "AWS::Region": self._stack.region,
+        }
+        return {
+            name: value
+            for name, value in values.items()
+            if not cdk.Token.is_unresolved(value)
+        }
+
+    # --- Functions ---
+
+    def prepare_statements(self) -> list[iam.PolicyStatement]:
+        """Read queries, write the job's input, look up solution and filter."""
+        storage = self._storage
+        return [
+            _list(
+                "ListQueriesAndInput",
+                storage.input_bucket,
+                storage.queries_prefix,
+                storage.input_prefix,
+            ),
+            iam.PolicyStatement(
+                sid="ReadQueries",
+                actions=["s3:GetObject", "s3:GetObjectVersion"],
+                resources=[
+                    storage.input_bucket.arn_for_objects(f"{storage.queries_prefix}*")
+                ],
+            ),
+            iam.PolicyStatement(
+                # Delete: parts of an attempt that was cut short must not be read by
+                # the job of the next one.
+                sid="WriteJobInput",
+                actions=["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+                resources=[
+                    storage.input_bucket.arn_for_objects(f"{storage.input_prefix}*")
+                ],
+            ),
+            self._write_results(),
+            *self._look_up_statements(),
+        ]
+
+    def _look_up_statements(self) -> list[iam.PolicyStatement]:
+        solution_arn = (
+            self._personalize_arn("solution/*")
+            if self._allow_any_solution
+            else self._solution_version.solution_arn
+        )
+        statements = [
+            iam.PolicyStatement(
+                sid="LookUpSolutionVersion",
+                actions=["personalize:DescribeSolutionVersion"],
+                resources=[
+                    solution_arn if self._allow_any_solution else f"{solution_arn}/*"
+                ],
+            ),
+            iam.PolicyStatement(
+                # Any filter: an execution may name one.
+                sid="LookUpFilter",
+                actions=["personalize:DescribeFilter"],
+                resources=[self._personalize_arn("filter/*")],
+            ),
+        ]
+        if self._solution_version.is_latest:
+            statements += [
+                iam.PolicyStatement(
+                    sid="LookUpLatestVersion",
+                    actions=["personalize:DescribeSolution"],
+                    resources=[self._solution_version.solution_arn],
+                ),
+                iam.PolicyStatement(
+                    # The Service Authorization Reference has no resource type for
+                    # this action.
+                    sid="ListSolutionVersions",
+                    actions=["personalize:ListSolutionVersions"],
+                    resources=["*"],
+                ),
+            ]
+        return statements
+
+    def create_job_statements(self) -> list[iam.PolicyStatement]:
+        """Create, tag and look at the pipeline's own jobs."""
+        return [
+            iam.PolicyStatement(
+                # Tags: an execution may bring some, even where the pipeline has none.
+                sid="CreateOwnJobs",
+                actions=[
+                    "personalize:CreateBatchSegmentJob",
+                    "personalize:DescribeBatchSegmentJob",
+                    "personalize:TagResource",
+                ],
+                resources=[self._own_jobs()],
+            ),
+            iam.PolicyStatement(
+                sid="PassServiceRole",
+                actions=["iam:PassRole"],
+                resources=[self.service_role.role_arn],
+                conditions={"StringEquals": {"iam:PassedToService": _PERSONALIZE}},
+            ),
+        ]
+
+    def poll_job_statements(self) -> list[iam.PolicyStatement]:
+        """Look at the pipeline's own jobs."""
+        return [
+            iam.PolicyStatement(
+                sid="DescribeOwnJobs",
+                actions=["personalize:DescribeBatchSegmentJob"],
+                resources=[self._own_jobs()],
+            )
+        ]
+
+    def collect_statements(self) -> list[iam.PolicyStatement]:
+        """Read the raw output, write results."""
+        storage = self._storage
+        return [
+            self._read_plans(),
+            iam.PolicyStatement(
+                sid="ReadJobOutput",
+                actions=["s3:GetObject"],
+                resources=[
+                    storage.output_bucket.arn_for_objects(f"{storage.output_prefix}*")
+                ],
+            ),
+            # Also lets S3 answer that an output is missing, not that it is denied.
+            _list("ListJobOutput", storage.output_bucket, storage.output_prefix),
+            self._write_results(),
+        ]
+
+    def finish_statements(self) -> list[iam.PolicyStatement]:
+        """Read the accounts of all parts, write the manifest."""
+        storage = self._storage
+        return [
+            self._read_plans(),
+            _list("ListPlans", storage.input_bucket, storage.input_prefix),
+            iam.PolicyStatement(
+                sid="ReadResults",
+                actions=["s3:GetObject"],
+                resources=[
+                    storage.output_bucket.arn_for_objects(f"{storage.results_prefix}*")
+                ],
+            ),
+            _list("ListResults", storage.output_bucket, storage.results_prefix),
+            self._write_results(),
+        ]
+
+    def _read_plans(self) -> iam.PolicyStatement:
+        storage = self._storage
+        return iam.PolicyStatement(
+            sid="ReadPlans",
+            actions=["s3:GetObject"],
+            resources=[
+                storage.input_bucket.arn_for_objects(f"{storage.input_prefix}*.plan/*")
+            ],
+        )
+
+    def _write_results(self) -> iam.PolicyStatement:
+        storage = self._storage
+        return iam.PolicyStatement(
+            sid="WriteResults",
+            actions=["s3:AbortMultipartUpload", "s3:PutObject"],
+            resources=[
+                storage.output_bucket.arn_for_objects(f"{storage.results_prefix}*")
+            ],
+        )
+
+    def function_role(
+        self, construct_id: str, task: str, statements: list[iam.PolicyStatement]
+    ) -> iam.IRole:
+        """Define the role of one function.
+
+        Args:
+            construct_id: The role's construct id.
+            task: What the function does, for the description.
+            statements: What it may do besides writing logs and traces.
+
+        Returns:
+            The role, closed to further statements: what is granted is what stands
+            here, and no construct adds a policy of its own.
+        """
+        role = iam.Role(
+            self._scope,
+            construct_id,
+            description=f"Lets a Lambda function {task}",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            inline_policies={
+                "Task": iam.PolicyDocument(statements=statements),
+                "LogsAndTraces": iam.PolicyDocument(
+                    statements=[
+                        iam.PolicyStatement(
+                            sid="WriteLogs",
+                            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+                            resources=[self._function_logs.log_group_arn],
+                        ),
+                        _write_traces(),
+                    ]
+                ),
+            },
+        )
+        self._acknowledge(role, "AwsSolutions-IAM5[Resource::*]", _XRAY_REASON)
+        self._acknowledge(role, "Serverless-LambdaStarPermissions", _XRAY_REASON)
+        self._acknowledge_resource(
+            role,
+            self._function_logs.log_group_arn,
+            "Lambda names the log streams; the log group is the pipeline's own.",
+        )
+        for statement in statements:
+            for resource in statement.resources:
+                if "*" in resource or cdk.Token.is_unresolved(resource):
+                    self._acknowledge_resource(role, resource, _reason(statement))
+        return role.without_policy_updates()
+
+    # --- State machine ---
+
+    def state_machine_role(self, function_arns: Mapping[str, str]) -> iam.IRole:
+        """Define the role of the state machine.
+
+        Args:
+            function_arns: The unqualified ARNs of the functions that it calls. It may
+                call every version of them: an execution that is running keeps its
+                definition, which names older versions, but not the role's policy.
+        """
+        role = iam.Role(
+            self._scope,
+            "StateMachineRole",
+            description="Lets a state machine call the functions of its pipeline",
+            assumed_by=iam.ServicePrincipal("states.amazonaws.com").with_conditions(
+                {
+                    "StringEquals": {"aws:SourceAccount": self._stack.account},
+                    "ArnLike": {
+                        "aws:SourceArn": self._stack.format_arn(
+                            service="states",
+                            resource="stateMachine",
+                            resource_name="*",
+                            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                        )
+                    },
+                }
+            ),
+            inline_policies={
+                "Tasks": iam.PolicyDocument(
+                    statements=[
+                        iam.PolicyStatement(
+                            sid="CallFunctions",
+                            actions=["lambda:InvokeFunction"],
+                            resources=[f"{arn}:*" for arn in function_arns.values()],
+                        )
+                    ]
+                ),
+                "LogsAndTraces": iam.PolicyDocument(
+                    statements=[
+                        iam.PolicyStatement(
+                            sid="DeliverLogs",
+                            actions=[
+                                "logs:CreateLogDelivery",
+                                "logs:DeleteLogDelivery",
+                                "logs:DescribeLogGroups",
+                                "logs:DescribeResourcePolicies",
+                                "logs:GetLogDelivery",
+                                "logs:ListLogDeliveries",
+                                "logs:PutResourcePolicy",
+                                "logs:UpdateLogDelivery",
+                            ],
+                            resources=["*"],
+                        ),
+                        _write_traces(
+                            "xray:GetSamplingRules", "xray:GetSamplingTargets"
+                        ),
+                    ]
+                ),
+            },
+        )
+        self._acknowledge(
+            role,
+            "AwsSolutions-IAM5[Resource::*]",
+            "Log delivery and X-Ray have no resources to name: the Step Functions "
+            "guide asks for '*' in both.",
+        )
+        for arn in function_arns.values():
+            self._acknowledge_resource(
+                role,
+                f"{arn}:*",
+                "Running executions keep calling the version that they started with.",
+            )
+        return role.without_policy_updates()
+
+    # --- Names of resources ---
+
+    def _personalize_arn(self, resource: str) -> str:
+        return self._stack.format_arn(
+            service="personalize",
+            resource=resource,
+            arn_format=cdk.ArnFormat.NO_RESOURCE_NAME,
+        )
+
+    def _own_jobs(self) -> str:
+        return self._personalize_arn(f"batch-segment-job/{self._run_prefix}-*")
+
+    # --- Findings of cdk-nag, each with its reason ---
+
+    def _acknowledge(self, role: iam.Role, finding: str, reason: str) -> None:
+        cdk.Validations.of(role).acknowledge(
+            cdk.Acknowledgment(id=finding, reason=reason)
+        )
+
+    def _acknowledge_resource(self, role: iam.Role, arn: str, reason: str) -> None:
+        resource = _nag_text(self._stack.resolve(arn))
+        if "*" in resource:
+            self._acknowledge(role, f"AwsSolutions-IAM5[Resource::{resource}]", reason)
+
+
+def _list(sid: str, bucket: s3.IBucket, *prefixes: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        sid=sid,
+        actions=["s3:ListBucket"],
+        resources=[bucket.bucket_arn],
+        conditions={"StringLike": {"s3:prefix": [f"{each}*" for each in prefixes]}},
+    )
+
+
+def _list_if_asked_for(
+    sid: str, bucket: s3.IBucket, prefix: str
+) -> iam.PolicyStatement:
+    """Let Personalize list a folder.
+
+    Which prefix it asks for, if any, is not documented: IfExists lets a request
+    without one pass, and keeps the others to the folder.
+    """
+    return iam.PolicyStatement(
+        sid=sid,
+        actions=["s3:ListBucket"],
+        resources=[bucket.bucket_arn],
+        conditions={"StringLikeIfExists": {"s3:prefix": f"{prefix}*"}},
+    )
+
+
+def _write_traces(*more: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        sid="WriteTraces",
+        actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments", *more],
+        resources=["*"],
+    )
+
+
+def _reason(statement: iam.PolicyStatement) -> str:
+    action = statement.actions[0]
+    if action.startswith("s3:"):
+        return "Names of objects differ from run to run; the folder is fixed."
+    if action == "personalize:ListSolutionVersions":
+        return "The Service Authorization Reference has no resource type for it."
+    if action == "personalize:DescribeFilter":
+        return "An execution may name any filter of the account, and only reads it."
+    if action == "personalize:DescribeSolutionVersion":
+        return "Retraining makes versions that do not exist yet."
+    return "Each run has a job of its own; their names share the pipeline's prefix."
+
+
+def _flatten(value: Any, reference: str, attribute: str) -> str:  # noqa: ANN401
+    """Write a resolved string as text, with a form for what is not known yet."""
+    match value:
+        case {"Ref": name}:
+            return reference.format(name)
+        case {"Fn::GetAtt": [name, what]}:
+            return attribute.format(name, what)
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(
+                _flatten(part, reference, attribute) for part in parts
+            )
+        case str():
+            return value
+    return json.dumps(value)
+
+
+def _nag_text(value: Any) -> str:  # noqa: ANN401
+    """Write a resolved ARN as cdk-nag does in the id of a finding."""
+    return _flatten(value, "<{}>", "<{}.{}>")
+
+
+def _readable(value: Any, known: Mapping[str, str]) -> Any:  # noqa: ANN401
+    """Write a resolved policy for a person, with `${…}` for what is not known."""
+    match value:
+        case list():
+            return [_readable(each, known) for each in value]
+        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Join": _} | str():
+            text = _flatten(value, "${{{}}}", "${{{}.{}}}")
+            return re.sub(r"\$\{([\w:]+)\}", lambda m: known.get(m[1], m[0]), text)
+        case dict():
+            return {key: _readable(each, known) for key, each in value.items()}
+    return value

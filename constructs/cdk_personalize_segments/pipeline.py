@@ -1,0 +1,437 @@
+"""The construct: puts the parts of a pipeline together."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from cdk_personalize_segments import _validation
+from cdk_personalize_segments._runtime import arns, limits, locations
+from cdk_personalize_segments.access import Access
+from cdk_personalize_segments.functions import define_functions
+from cdk_personalize_segments.solution_version import SolutionVersion
+from cdk_personalize_segments.storage import (
+    Storage,
+    define_bucket,
+    input_lifecycle,
+    output_lifecycle,
+)
+from cdk_personalize_segments.workflow import Workflow
+
+_PREFIX_HASH_LENGTH: Final = 8
+
+
+class _Pipeline(Construct):
+    """What a pipeline of this app and one of another have in common."""
+
+    _state_machine: sfn.IStateMachine
+
+    @property
+    def state_machine(self) -> sfn.IStateMachine:
+        """The state machine; each of its executions is a run."""
+        return self._state_machine
+
+    def grant_start_execution(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal start runs.
+
+        Args:
+            grantee: Who may.
+        """
+        return self._state_machine.grant_start_execution(grantee)
+
+    def metric_succeeded(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Count the runs that succeeded.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        return self._state_machine.metric_succeeded(**options)
+
+    def metric_failed(self, **options: Any) -> cloudwatch.Metric:  # noqa: ANN401
+        """Count the runs that failed.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        return self._state_machine.metric_failed(**options)
+
+    def metric_timed_out(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Count the runs that the state machine's own time-out ended.
+
+        A run ends itself before that, with `QueueTimeout` or `JobTimeout`, which
+        `metric_failed` counts: this one stays at zero unless something is broken.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        return self._state_machine.metric_timed_out(**options)
+
+
+class ImportedBatchSegmentPipeline(_Pipeline):
+    """A pipeline of another stack or app: something to start and to measure."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, state_machine_arn: str
+    ) -> None:
+        """Use `BatchSegmentPipeline.from_state_machine_arn` instead."""
+        super().__init__(scope, construct_id)
+        self._state_machine = sfn.StateMachine.from_state_machine_arn(
+            self, "StateMachine", state_machine_arn
+        )
+
+
+class BatchSegmentPipeline(_Pipeline):
+    """Turns query files into user segments with Amazon Personalize.
+
+    Defines two buckets, the role that Personalize assumes, five Lambda functions and
+    a state machine. Each execution of the state machine is a run: it checks the
+    query files, creates one batch segment job, waits for it and accounts for every
+    query. The input of an execution may be empty; docs of the contract: README.
+
+    Example:
+        >>> import aws_cdk as cdk
+        >>> stack = cdk.Stack(cdk.App(), "Films")
+        >>> pipeline = BatchSegmentPipeline(
+        ...     stack,
+        ...     "Segments",
+        ...     solution_version=SolutionVersion.latest_of(
+        ...         "arn:aws:personalize:us-east-1:111122223333:solution/films"
+        ...     ),
+        ... )
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        solution_version: SolutionVersion,
+        num_results: int = limits.DEFAULT_NUM_RESULTS,
+        filter_arn: str | None = None,
+        job_tags: Mapping[str, str] | None = None,
+        input_bucket: s3.IBucket | None = None,
+        queries_prefix: str = "queries/",
+        input_prefix: str = "input/",
+        output_bucket: s3.IBucket | None = None,
+        output_prefix: str = "output/",
+        results_prefix: str = "results/",
+        poll_interval: cdk.Duration | None = None,
+        queue_timeout: cdk.Duration | None = None,
+        job_timeout: cdk.Duration | None = None,
+        max_failed_queries: int | None = None,
+        allow_any_solution: bool = False,
+        output_expiration: cdk.Duration | None = None,
+        removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
+        log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
+        architecture: lambda_.Architecture | None = None,
+    ) -> None:
+        """Define a pipeline.
+
+        Args:
+            scope: Where it is defined.
+            construct_id: Its construct id.
+            solution_version: The trained model, of a USER_SEGMENTATION recipe.
+            num_results: Users per segment, 1 to 5,000,000. An execution may ask for
+                another number. Default: 25.
+            filter_arn: The ARN of a filter for every query. Where its expression has
+                placeholders, every line needs their `filterValues`. An execution may
+                name another one. Default: all users are eligible.
+            job_tags: Tags of each Personalize job, at most 50; an execution may add
+                some. They show in the execution's definition. Default: no tags.
+            input_bucket: The bucket with the query files. Its policy must let
+                Personalize read the input prefix, which is only done for a bucket
+                that is defined in the app; for others a warning lists what to add.
+                Default: a private, versioned bucket is defined.
+            queries_prefix: The folder where users put query files. Default: `queries/`.
+            input_prefix: The folder for what jobs read; kept for 30 days in a bucket
+                that is defined here. Default: `input/`.
+            output_bucket: The bucket for outputs and results, with the same rule.
+                Default: a private, versioned bucket is defined.
+            output_prefix: The folder that jobs write to. Default: `output/`.
+            results_prefix: The folder of finished results. Default: `results/`.
+            poll_interval: How often to look at a job; its end is noticed at most this
+                much later. At least 10 seconds. Default: 5 minutes.
+            queue_timeout: How long a run waits for one of the 5 job slots that an
+                account has in a Region. At least 1 minute. Default: 24 hours.
+            job_timeout: How long a job may take. Default: 24 hours.
+            max_failed_queries: A run with more failed queries than this fails, after
+                all its results are saved. Default: failed queries are reported and
+                do not fail the run.
+            allow_any_solution: Whether an execution may name a version of another
+                solution; the permission to look solutions up follows it.
+                Default: only versions of the solution given here.
+            output_expiration: When outputs and results expire, in a bucket that is
+                defined here. Default: they are kept.
+            removal_policy: What becomes of the buckets defined here when they leave
+                the stack. With DESTROY they must be empty. Default: RETAIN.
+            log_retention: How long logs are kept; the log groups go with the stack.
+                Default: 3 months.
+            architecture: The processor of the functions, for Regions that lack the
+                default. Default: arm64.
+
+        Raises:
+            ValueError: A value is not allowed; the message says which, what is, and
+                what to change.
+        """
+        _validation.check_num_results(num_results)
+        _validation.check_job_tags(job_tags or {})
+        _validation.check_max_failed_queries(max_failed_queries)
+        if filter_arn is not None:
+            _validation.check_arn("filter_arn", filter_arn, arns.FILTER)
+        poll_interval = poll_interval or cdk.Duration.minutes(5)
+        queue_timeout = queue_timeout or cdk.Duration.hours(24)
+        job_timeout = job_timeout or cdk.Duration.hours(24)
+        _validation.check_times(poll_interval, queue_timeout, job_timeout)
+
+        super().__init__(scope, construct_id)
+        run_prefix = _run_prefix(self)
+        storage = Storage(
+            input_bucket=input_bucket
+            or define_bucket(
+                self,
+                "InputBucket",
+                lifecycle_rules=input_lifecycle(input_prefix),
+                removal_policy=removal_policy,
+            ),
+            queries_prefix=queries_prefix,
+            input_prefix=input_prefix,
+            output_bucket=output_bucket
+            or define_bucket(
+                self,
+                "OutputBucket",
+                lifecycle_rules=output_lifecycle(
+                    output_expiration, output_prefix, results_prefix
+                ),
+                removal_policy=removal_policy,
+            ),
+            output_prefix=output_prefix,
+            results_prefix=results_prefix,
+        )
+        storage.check(self, run_prefix)
+        _warn_of_region(self)
+
+        function_logs = logs.LogGroup(
+            self,
+            "FunctionLogs",
+            retention=log_retention,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        access = Access(
+            self,
+            storage=storage,
+            solution_version=solution_version,
+            allow_any_solution=allow_any_solution,
+            run_prefix=run_prefix,
+            function_logs=function_logs,
+        )
+        functions = define_functions(
+            self,
+            access=access,
+            storage=storage,
+            run_prefix=run_prefix,
+            log_group=function_logs,
+            architecture=architecture or lambda_.Architecture.ARM_64,
+        )
+        workflow = Workflow(
+            Construct(self, "Workflow"),
+            functions,
+            defaults={
+                "solutionVersionArn": solution_version.solution_version_arn,
+                "solutionArn": (
+                    solution_version.solution_arn
+                    if solution_version.is_latest
+                    else None
+                ),
+                "numResults": num_results,
+                "filterArn": filter_arn,
+                "tags": dict(job_tags or {}),
+                "allowAnySolution": allow_any_solution,
+            },
+            poll_interval=poll_interval,
+            queue_timeout=queue_timeout,
+            job_timeout=job_timeout,
+            max_failed_queries=max_failed_queries,
+        )
+        self._log_group = _define_state_machine_logs(self, run_prefix, log_retention)
+        self._state_machine = sfn.StateMachine(
+            self,
+            "StateMachine",
+            comment="Turns query files into user segments with Amazon Personalize",
+            definition_body=sfn.DefinitionBody.from_chainable(workflow.define()),
+            query_language=sfn.QueryLanguage.JSONATA,
+            role=access.state_machine_role(
+                {each.node.id: each.function_arn for each in functions.all()}
+            ),
+            timeout=workflow.timeout,
+            tracing_enabled=True,
+            logs=sfn.LogOptions(
+                destination=self._log_group,
+                # Tags may be in the input of an execution.
+                include_execution_data=False,
+                level=sfn.LogLevel.ALL,
+            ),
+        )
+        self._storage = storage
+        self._access = access
+        self._functions = functions
+        cdk.CfnOutput(
+            self,
+            "StateMachineArn",
+            description=(
+                "cdk-personalize-segments: the state machine of the pipeline "
+                f"{self.node.path}"
+            ),
+            value=self._state_machine.state_machine_arn,
+        )
+
+    @staticmethod
+    def from_state_machine_arn(
+        scope: Construct, construct_id: str, state_machine_arn: str
+    ) -> ImportedBatchSegmentPipeline:
+        """Refer to a pipeline of another stack or app.
+
+        Args:
+            scope: Where it is referred to.
+            construct_id: The construct id of the reference.
+            state_machine_arn: The ARN of the pipeline's state machine, or a token.
+
+        Raises:
+            ValueError: It is the ARN of something else.
+        """
+        if not _validation.is_token(state_machine_arn) and not re.fullmatch(
+            r"arn:[a-z\d-]+:states:[a-z\d-]+:\d{12}:stateMachine:[^:]+",
+            state_machine_arn,
+        ):
+            raise ValueError(
+                "state_machine_arn must be the ARN of a state machine, like "
+                "arn:aws:states:REGION:ACCOUNT:stateMachine:NAME, got "
+                f"{state_machine_arn!r}"
+            )
+        return ImportedBatchSegmentPipeline(
+            scope, construct_id, state_machine_arn=state_machine_arn
+        )
+
+    @property
+    def input_bucket(self) -> s3.IBucket:
+        """The bucket with the query files."""
+        return self._storage.input_bucket
+
+    @property
+    def output_bucket(self) -> s3.IBucket:
+        """The bucket with the results."""
+        return self._storage.output_bucket
+
+    @property
+    def service_role(self) -> iam.Role:
+        """The role that Personalize assumes for the pipeline's jobs."""
+        return self._access.service_role
+
+    @property
+    def functions(self) -> list[lambda_.Function]:
+        """The Lambda functions, in the order of a run."""
+        return self._functions.all()
+
+    @property
+    def log_group(self) -> logs.ILogGroup:
+        """The log group of the state machine."""
+        return self._log_group
+
+    def grant_put_queries(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal put query files under the queries prefix.
+
+        Args:
+            grantee: Who may.
+        """
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["s3:AbortMultipartUpload", "s3:PutObject"],
+            resource_arns=[
+                self.input_bucket.arn_for_objects(f"{self._storage.queries_prefix}*")
+            ],
+        )
+
+    def grant_read_results(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal list and read finished results, not the raw output.
+
+        Args:
+            grantee: Who may.
+        """
+        prefix = self._storage.results_prefix
+        read = iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["s3:GetObject"],
+            resource_arns=[self.output_bucket.arn_for_objects(f"{prefix}*")],
+        )
+        return read.combine(
+            iam.Grant.add_to_principal(
+                grantee=grantee,
+                actions=["s3:ListBucket"],
+                resource_arns=[self.output_bucket.bucket_arn],
+                conditions={"StringLike": {"s3:prefix": f"{prefix}*"}},
+            )
+        )
+
+
+def _run_prefix(scope: Construct) -> str:
+    """Name what the jobs of a pipeline have in common, in a readable way.
+
+    A stack's name is unique in its account and Region, and the path in the stack
+    within it: so is the hash of both, and it outlives a deletion of the stack.
+    """
+    stack = cdk.Stack.of(scope)
+    while stack.nested_stack_parent:
+        stack = stack.nested_stack_parent
+    path = scope.node.path.removeprefix(stack.node.path).strip("/")
+    digest = hashlib.sha256(f"{stack.stack_name}/{path}".encode()).hexdigest()
+    readable = re.sub(r"[^a-zA-Z0-9]+", "-", f"{stack.stack_name}-{path}").strip("-")
+    room = locations.MAX_RUN_PREFIX_LENGTH - _PREFIX_HASH_LENGTH - 1
+    return f"{readable[:room].rstrip('-')}-{digest[:_PREFIX_HASH_LENGTH]}"
+
+
+def _define_state_machine_logs(
+    scope: Construct, run_prefix: str, retention: logs.RetentionDays
+) -> logs.LogGroup:
+    """Define the state machine's log group.
+
+    Log groups of another name than `/aws/vendedlogs/` each take room in the account's
+    policy for log delivery, which is full after some 35 machines. The part of the
+    stack's id lets a stack be deployed again while a log group of its former self
+    is still there.
+    """
+    stack_uuid = cdk.Fn.select(2, cdk.Fn.split("/", cdk.Aws.STACK_ID))
+    return logs.LogGroup(
+        scope,
+        "StateMachineLogs",
+        log_group_name=f"/aws/vendedlogs/states/{run_prefix}-{stack_uuid}",
+        retention=retention,
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+
+
+def _warn_of_region(scope: Construct) -> None:
+    region = cdk.Stack.of(scope).region
+    if _validation.is_token(region) or region in limits.REGIONS:
+        return
+    cdk.Annotations.of(scope).add_warning_v2(
+        "cdk-personalize-segments:regionWithoutPersonalize",
+        f"Personalize was not offered in {region} when this library was released; "
+        f"it was in {', '.join(sorted(limits.REGIONS))}",
+    )
