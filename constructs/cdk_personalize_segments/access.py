@@ -9,7 +9,7 @@ the Service Authorization Reference.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import aws_cdk as cdk
@@ -380,7 +380,7 @@ class Access:
 
     # --- State machine ---
 
-    def state_machine_role(self, function_arns: Mapping[str, str]) -> iam.IRole:
+    def state_machine_role(self, function_arns: Sequence[str]) -> iam.IRole:
         """Define the role of the state machine.
 
         Args:
@@ -411,7 +411,7 @@ class Access:
                         iam.PolicyStatement(
                             sid="CallFunctions",
                             actions=["lambda:InvokeFunction"],
-                            resources=[f"{arn}:*" for arn in function_arns.values()],
+                            resources=[f"{arn}:*" for arn in function_arns],
                         )
                     ]
                 ),
@@ -444,7 +444,7 @@ class Access:
             "Log delivery and X-Ray have no resources to name: the Step Functions "
             "guide asks for '*' in both.",
         )
-        for arn in function_arns.values():
+        for arn in function_arns:
             self._acknowledge_resource(
                 role,
                 f"{arn}:*",

@@ -278,7 +278,7 @@ class BatchSegmentPipeline(_Pipeline):
             definition_body=sfn.DefinitionBody.from_chainable(workflow.define()),
             query_language=sfn.QueryLanguage.JSONATA,
             role=access.state_machine_role(
-                {each.node.id: each.function_arn for each in functions.all()}
+                [each.function_arn for each in functions.all()]
             ),
             timeout=workflow.timeout,
             tracing_enabled=True,
