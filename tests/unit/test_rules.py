@@ -70,5 +70,7 @@ def test_cfn_lint_finds_nothing(stack, define):
     define(stack)
     assembly = stack.node.root.synth()
     template = assembly.get_stack_by_name("Films").template
-    found = lint(json.dumps(template), config=ManualArgs(regions=["us-east-1"]))
+    # W3005: the CDK itself writes DependsOn beside references to roles.
+    rules = ManualArgs(regions=["us-east-1"], ignore_checks=["W3005"])
+    found = lint(json.dumps(template), config=rules)
     assert [str(match) for match in found] == []

@@ -1,0 +1,90 @@
+"""Guards of the layout: constructs/ and lambda/ are source roots, never packages."""
+
+import ast
+import importlib.util
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import constructs
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "lambda").rglob("*.py"))
+
+
+@pytest.mark.parametrize("folder", ["constructs", "lambda"])
+def test_a_source_root_is_not_a_package(folder):
+    assert not (ROOT / folder / "__init__.py").exists()
+
+
+def test_constructs_is_the_pypi_package():
+    assert constructs.__file__ is not None
+    assert not Path(constructs.__file__).is_relative_to(ROOT / "constructs")
+
+
+def test_the_asset_holds_the_runtime_package_and_nothing_else():
+    assert [
+        each.name for each in (ROOT / "lambda").iterdir() if each.name != "__pycache__"
+    ] == ["segment_tasks"]
+    assert all(
+        each.suffix == ".py"
+        for each in (ROOT / "lambda").rglob("*")
+        if each.is_file() and "__pycache__" not in each.parts
+    )
+
+
+def test_the_zipped_asset_is_under_50_kb():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for source in SOURCES:
+            archive.write(source, source.relative_to(ROOT / "lambda"))
+    assert len(buffer.getvalue()) < 50_000
+
+
+def test_handlers_import_the_standard_library_and_boto3_only():
+    allowed = set(sys.stdlib_module_names) | {"boto3", "botocore", "segment_tasks"}
+    # For type checkers only: the runtime has no stubs.
+    allowed |= {"mypy_boto3_personalize", "mypy_boto3_s3"}
+    for source in SOURCES:
+        for module in _absolute_imports(source):
+            assert module in allowed, f"{source.name} imports {module}"
+
+
+def test_the_construct_side_imports_nothing_of_the_local_aws_or_the_command_line():
+    package = ROOT / "constructs" / "cdk_personalize_segments"
+    for source in package.glob("*.py"):
+        text = source.read_text()
+        assert "cdk_personalize_segments.local" not in text, source
+        assert "cdk_personalize_segments.cli" not in text, source
+
+
+def test_the_example_app_runs_from_the_root():
+    # In a process of its own: pytest's import mode would hide a shadowed package.
+    subprocess.run([sys.executable, "app.py"], cwd=ROOT, check=True, timeout=120)
+
+
+def test_locks_record_no_download_address():
+    for lock in [*(ROOT / "requirements").glob("*.txt"), ROOT / "package-lock.json"]:
+        text = lock.read_text()
+        assert "http" not in text, lock
+        assert "index-url" not in text, lock
+
+
+def test_the_package_is_typed():
+    spec = importlib.util.find_spec("cdk_personalize_segments")
+    assert spec is not None
+    assert spec.origin is not None
+    assert (Path(spec.origin).parent / "py.typed").is_file()
+
+
+def _absolute_imports(source: Path) -> set[str]:
+    modules = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            modules.add(node.module.partition(".")[0])
+    return modules
