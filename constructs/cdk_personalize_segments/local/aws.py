@@ -1,0 +1,270 @@
+"""One local AWS: a moto server in this process, with every bridge in place."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from cdk_personalize_segments.local import patching
+from cdk_personalize_segments.local.cdk_cli import CdkCli
+from cdk_personalize_segments.local.errors import LocalAwsError
+from cdk_personalize_segments.local.executions import Execution, run_to_end
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+    Middleware = Callable[[WSGIApplication], WSGIApplication]
+
+ACCOUNT_ID: Final = "123456789012"
+
+_started: "LocalAws | None" = None
+
+
+class LocalAws:
+    """An AWS account on this machine, empty at start and gone at the end.
+
+    ```python
+    with LocalAws() as aws:
+        outputs = aws.deploy("Segments", app="python app.py")
+        aws.client("s3").upload_file("queries.jsonl", bucket, "queries/all.jsonl")
+        execution = aws.run(outputs["Segments"]["StateMachineArn"])
+    ```
+
+    It serves at `endpoint_url`, so that the AWS CLI, any SDK and the CDK CLI work
+    against it with `environment`. Nothing here ever calls real AWS. There can be one
+    at a time in a process.
+    """
+
+    def __init__(
+        self, region: str = "us-east-1", speed: float | None = None, port: int = 0
+    ) -> None:
+        """Describe an account; `start`, or `with`, brings it up.
+
+        Args:
+            region: The Region that clients and deployments use.
+            speed: Virtual seconds per real second, or None to jump over every wait.
+            port: The port to listen on, or 0 for any free one.
+        """
+        self.region = region
+        self.account_id = ACCOUNT_ID
+        self._speed = speed
+        self._port = port
+        self._server: Any = None
+        self._middlewares: list[Middleware] = []
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._cdk: CdkCli | None = None
+
+    def start(self) -> Self:
+        """Start serving an empty account.
+
+        Returns:
+            This account.
+
+        Raises:
+            LocalAwsError: moto is missing or another version, the port is taken, or
+                another local AWS runs in this process.
+        """
+        global _started
+        if _started is not None:
+            raise LocalAwsError(
+                "a local AWS already runs in this process, and moto's state belongs to "
+                "the process; stop it, or share it"
+            )
+        patching.check_moto()
+        # Late: these import moto, which the extra `local` brings.
+        from cdk_personalize_segments.local import bridges
+        from cdk_personalize_segments.local.server import Server
+
+        _started = self
+        try:
+            bridges.install_all(self)
+            self._server = Server(self._port, self._middlewares)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop serving, and forget everything in the account."""
+        global _started
+        if _started is not self:
+            return
+        from cdk_personalize_segments.local import bridges
+
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        bridges.remove_all()
+        self._middlewares.clear()
+        self._clients.clear()
+        self._cdk = None
+        _started = None
+
+    def __enter__(self) -> Self:
+        """Start serving."""
+        return self.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop serving."""
+        self.stop()
+
+    def add_middleware(self, wrap: "Middleware") -> None:
+        """Have a bridge look at every request before moto does.
+
+        Args:
+            wrap: Takes the application as it is, returns the one to use. Only before
+                the server starts, that is in a bridge's `install`.
+        """
+        self._middlewares.append(wrap)
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where it serves: `http://localhost:PORT`.
+
+        The name, not the address: templates by URL are only recognised by it.
+        """
+        if self._server is None:
+            raise LocalAwsError("this local AWS is not running; start it first")
+        return f"http://localhost:{self._server.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that point AWS tools and SDKs here, and nowhere else.
+
+        The credentials are made up, the owner's configuration files are out of reach
+        and the instance metadata service is off. `process_environment` has everything
+        that a subprocess needs.
+        """
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "localhost,127.0.0.1",
+            "no_proxy": "localhost,127.0.0.1",
+        }
+
+    @property
+    def process_environment(self) -> dict[str, str]:
+        """The environment of this process, with its AWS settings replaced by ours."""
+        others = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("AWS_")
+        }
+        return {**others, **self.environment}
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """Give a boto3 client with the rights of the account's administrator.
+
+        Args:
+            service: The service, as boto3 calls it.
+            region: The Region, or None for the account's own.
+        """
+        key = (service, region or self.region)
+        if key not in self._clients:
+            self._clients[key] = self.create_client(*key)
+        return self._clients[key]
+
+    def create_client(self, service: str, region: str, **credentials: str) -> Any:
+        """Give a new boto3 client.
+
+        Args:
+            service: The service, as boto3 calls it.
+            region: The Region.
+            **credentials: `aws_access_key_id` and so on; by default the
+                administrator's.
+        """
+        import boto3
+        from botocore.config import Config
+
+        session = boto3.session.Session(region_name=region)
+        # Explicit, so that no setting of the machine can send a call elsewhere.
+        return session.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.endpoint_url,
+            config=Config(proxies={}, retries={"total_max_attempts": 1}),
+            **(
+                credentials
+                or {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+            ),
+        )
+
+    def deploy(
+        self,
+        *stacks: str,
+        app: str | None = None,
+        cwd: str | Path | None = None,
+        context: Mapping[str, str] | None = None,
+    ) -> dict[str, dict[str, str]]:
+        """Deploy stacks with the CDK CLI, which bootstraps the account first.
+
+        Args:
+            *stacks: Names of the stacks, or none for all of the app.
+            app: The command that synthesises, or the folder of a cloud assembly; by
+                default what `cdk.json` says.
+            cwd: The folder to run in; by default the current one.
+            context: Context values for the app.
+
+        Returns:
+            The outputs of each stack.
+
+        Raises:
+            LocalAwsError: The CLI is missing, or fails; with what it said last.
+        """
+        return self._cdk_cli().deploy(stacks, app=app, cwd=cwd, context=context)
+
+    def destroy(
+        self,
+        *stacks: str,
+        app: str | None = None,
+        cwd: str | Path | None = None,
+        context: Mapping[str, str] | None = None,
+    ) -> None:
+        """Destroy stacks with the CDK CLI.
+
+        Args:
+            *stacks: Names of the stacks, or none for all of the app.
+            app: As in `deploy`.
+            cwd: As in `deploy`.
+            context: As in `deploy`.
+
+        Raises:
+            LocalAwsError: The CLI is missing, or fails; with what it said last.
+        """
+        self._cdk_cli().destroy(stacks, app=app, cwd=cwd, context=context)
+
+    def _cdk_cli(self) -> CdkCli:
+        if self._cdk is None:
+            self._cdk = CdkCli(self.process_environment, self.account_id, self.region)
+        return self._cdk
+
+    def run(
+        self,
+        state_machine_arn: str,
+        input: object = None,
+        timeout: float = 60,
+    ) -> Execution:
+        """Start an execution and wait for its end.
+
+        Args:
+            state_machine_arn: The state machine.
+            input: The input, anything that JSON can say; None is `{}`.
+            timeout: Real seconds to wait at most.
+
+        Raises:
+            LocalAwsError: It has not ended in time; it goes on.
+        """
+        return run_to_end(
+            self.client("stepfunctions"), state_machine_arn, input, timeout
+        )

@@ -1,0 +1,606 @@
+"""The CloudFormation API, with stacks of our own behind it.
+
+moto's own stacks are not used: they count unknown resources as created, leave
+properties out, and do not roll back.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlparse
+from uuid import uuid4
+
+from moto.cloudformation import urls
+from moto.cloudformation.exceptions import CloudFormationError
+from moto.core.responses import ActionResult, BaseResponse, EmptyResult
+
+from cdk_personalize_segments.local import patching
+from cdk_personalize_segments.local.stacks import (
+    Deployment,
+    Region,
+    Resource,
+    Stack,
+    compare,
+)
+from cdk_personalize_segments.local.templates import Template, TemplateError
+
+if TYPE_CHECKING:
+    from cdk_personalize_segments.local.aws import LocalAws
+
+_NO_CHANGES: Final = (
+    "The submitted information didn't contain changes. Submit different information "
+    "to create a change set."
+)
+# Has no effect in one account that nobody else uses.
+_WITHOUT_EFFECT: Final = frozenset(
+    {
+        "Capabilities",
+        "ClientRequestToken",
+        "ClientToken",
+        "Description",
+        "IncludeNestedStacks",
+        "IncludePropertyValues",
+        "NextToken",
+        "RoleARN",
+        "TemplateStage",
+        "TemplateSummaryConfig",
+    }
+)
+_TEMPLATE: Final = frozenset({"TemplateBody", "TemplateURL", "UsePreviousTemplate"})
+_DEPLOYMENT: Final = _TEMPLATE | {"StackName", "Parameters", "Tags"}
+
+
+@dataclass
+class ChangeSet:
+    """A change set."""
+
+    id: str
+    name: str
+    stack: Stack
+    template: Template
+    inputs: dict[str, str]
+    tags: dict[str, str]
+    changes: list[dict[str, Any]]
+    status: str
+    execution_status: str
+    status_reason: str | None = None
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class CloudFormation:
+    """The service: stacks and change sets of every Region."""
+
+    def __init__(self, aws: "LocalAws") -> None:
+        """Begin without stacks.
+
+        Args:
+            aws: The local AWS.
+        """
+        self._aws = aws
+        self._regions: dict[str, Region] = {}
+        self.change_sets: list[ChangeSet] = []
+        # Deployments run one after the other; looking at them is always possible.
+        self.lock = threading.RLock()
+
+    def region(self, name: str) -> Region:
+        """Give the stacks of a Region."""
+        return self._regions.setdefault(name, Region(self._aws, name))
+
+
+def install(aws: "LocalAws") -> None:
+    """Answer the CloudFormation API.
+
+    Args:
+        aws: The local AWS.
+    """
+    service = CloudFormation(aws)
+
+    class Api(CloudFormationApi):
+        """The API of this account."""
+
+        cloudformation = service
+
+    patching.patch(urls, "url_paths", {"{0}/$": Api.dispatch})
+
+
+class CloudFormationApi(BaseResponse):  # type: ignore[misc]
+    """One request; moto calls the method that is named as the operation."""
+
+    cloudformation: CloudFormation
+
+    def __init__(self) -> None:
+        """Have moto parse the parameters by the service's model."""
+        super().__init__(service_name="cloudformation")
+        self.automated_parameter_parsing = True
+
+    # --- Change sets ---
+
+    def create_change_set(self) -> ActionResult:
+        """CreateChangeSet."""
+        self._accept({*_DEPLOYMENT, "ChangeSetName", "ChangeSetType"})
+        kind = self._get_param("ChangeSetType", "UPDATE")
+        if kind not in ("CREATE", "UPDATE"):
+            raise _invalid(f"local AWS does not honour change sets of type {kind}")
+        name = self._get_param("StackName")
+        stack = self._region.find(name)
+        if kind == "UPDATE":
+            stack = self._find(name)
+        elif stack is not None and stack.status != "REVIEW_IN_PROGRESS":
+            raise _invalid(f"Stack {stack.id} already exists and cannot be created again")
+        previous = stack
+        stack = stack or self._new_stack(name)
+        try:
+            change_set = self._change_set(stack)
+        except CloudFormationError:
+            if previous is None:
+                self._region.stacks.remove(stack)
+            raise
+        self.cloudformation.change_sets.append(change_set)
+        return ActionResult({"Id": change_set.id, "StackId": stack.id})
+
+    def _change_set(self, stack: Stack) -> ChangeSet:
+        template = self._template(stack)
+        inputs = self._inputs(stack, template)
+        tags = self._tags(stack)
+        try:
+            scope = self._region.scope(stack, template, inputs)
+            changes = [
+                _change(stack, action, declaration.logical_id, declaration.type)
+                for action, declaration in compare(self._region, stack, scope, tags)
+            ]
+        except TemplateError as error:
+            raise _invalid(str(error)) from None
+        same = (
+            not changes
+            and stack.template is not None
+            and stack.template.content == template.content
+            and (stack.inputs, stack.tags) == (inputs, tags)
+        )
+        name = self._get_param("ChangeSetName")
+        arn = f"arn:aws:cloudformation:{self.region}:{self.current_account}"
+        return ChangeSet(
+            id=f"{arn}:changeSet/{name}/{uuid4()}",
+            name=name,
+            stack=stack,
+            template=template,
+            inputs=inputs,
+            tags=tags,
+            changes=changes,
+            status="FAILED" if same else "CREATE_COMPLETE",
+            execution_status="UNAVAILABLE" if same else "AVAILABLE",
+            status_reason=_NO_CHANGES if same else None,
+        )
+
+    def describe_change_set(self) -> ActionResult:
+        """DescribeChangeSet."""
+        self._accept({"ChangeSetName", "StackName"})
+        change_set = self._find_change_set()
+        return ActionResult(
+            {
+                **_summary(change_set),
+                "Parameters": _parameters(change_set.inputs),
+                "Tags": _tags(change_set.tags),
+                "Changes": change_set.changes,
+            }
+        )
+
+    def list_change_sets(self) -> ActionResult:
+        """ListChangeSets."""
+        self._accept({"StackName"})
+        stack = self._find(self._get_param("StackName"))
+        return ActionResult(
+            {
+                "Summaries": [
+                    _summary(each)
+                    for each in self.cloudformation.change_sets
+                    if each.stack is stack
+                ]
+            }
+        )
+
+    def execute_change_set(self) -> ActionResult:
+        """ExecuteChangeSet, which ends when the stack has ended."""
+        self._accept({"ChangeSetName", "StackName", "DisableRollback"})
+        change_set = self._find_change_set()
+        if change_set.execution_status != "AVAILABLE":
+            raise CloudFormationError(
+                "InvalidChangeSetStatus",
+                f"ChangeSet [{change_set.id}] cannot be executed in its current status "
+                f"of [{change_set.status}]",
+            )
+        change_set.execution_status = "EXECUTE_COMPLETE"
+        self._deploy(
+            change_set.stack, change_set.template, change_set.inputs, change_set.tags
+        )
+        return EmptyResult()
+
+    def delete_change_set(self) -> ActionResult:
+        """DeleteChangeSet."""
+        self._accept({"ChangeSetName", "StackName"})
+        self.cloudformation.change_sets.remove(self._find_change_set())
+        return EmptyResult()
+
+    # --- Stacks ---
+
+    def create_stack(self) -> ActionResult:
+        """CreateStack, which ends when the stack has ended."""
+        self._accept({*_DEPLOYMENT, "DisableRollback", "EnableTerminationProtection"})
+        name = self._get_param("StackName")
+        if self._region.find(name) is not None:
+            raise CloudFormationError(
+                "AlreadyExistsException", f"Stack [{name}] already exists"
+            )
+        stack = self._new_stack(name)
+        try:
+            template = self._template(stack)
+            inputs = self._inputs(stack, template)
+            self._check(stack, template, inputs)
+        except CloudFormationError:
+            self._region.stacks.remove(stack)
+            raise
+        stack.protected = self._get_bool_param("EnableTerminationProtection", False)
+        self._deploy(stack, template, inputs, self._tags(stack))
+        return ActionResult({"StackId": stack.id})
+
+    def update_stack(self) -> ActionResult:
+        """UpdateStack, which ends when the stack has ended."""
+        self._accept({*_DEPLOYMENT, "DisableRollback"})
+        stack = self._find(self._get_param("StackName"))
+        template = self._template(stack)
+        inputs, tags = self._inputs(stack, template), self._tags(stack)
+        self._check(stack, template, inputs)
+        if stack.template is not None and (
+            (stack.template.content, stack.inputs, stack.tags)
+            == (template.content, inputs, tags)
+        ):
+            raise _invalid("No updates are to be performed.")
+        self._deploy(stack, template, inputs, tags)
+        return ActionResult({"StackId": stack.id})
+
+    def delete_stack(self) -> ActionResult:
+        """DeleteStack, which ends when the stack has ended."""
+        self._accept({"StackName", "RetainResources", "DeletionMode"})
+        if self._get_param("DeletionMode", "STANDARD") != "STANDARD":
+            raise _invalid("local AWS does not honour DeletionMode")
+        stack = self._region.find(self._get_param("StackName"))
+        if stack is None or stack.deleted is not None:
+            return EmptyResult()
+        if stack.protected:
+            raise _invalid(
+                f"Stack [{stack.name}] cannot be deleted while TerminationProtection "
+                "is enabled"
+            )
+        retained = frozenset(self._get_param("RetainResources", []))
+        with self.cloudformation.lock:
+            try:
+                Deployment(self._region, stack).delete(retained)
+            except TemplateError as error:
+                raise _invalid(str(error)) from None
+        return EmptyResult()
+
+    def describe_stacks(self) -> ActionResult:
+        """DescribeStacks."""
+        self._accept({"StackName"})
+        name = self._get_param("StackName")
+        stacks = [self._find(name)] if name else self._region.living()
+        return ActionResult({"Stacks": [_stack(stack) for stack in stacks]})
+
+    def list_stacks(self) -> ActionResult:
+        """ListStacks."""
+        self._accept({"StackStatusFilter"})
+        wanted = self._get_param("StackStatusFilter", [])
+        return ActionResult(
+            {
+                "StackSummaries": [
+                    _stack(stack)
+                    for stack in self._region.stacks
+                    if not wanted or stack.status in wanted
+                ]
+            }
+        )
+
+    def describe_stack_events(self) -> ActionResult:
+        """DescribeStackEvents, the newest first."""
+        self._accept({"StackName"})
+        stack = self._find(self._get_param("StackName"))
+        return ActionResult({"StackEvents": stack.events[::-1]})
+
+    def describe_stack_resources(self) -> ActionResult:
+        """DescribeStackResources."""
+        self._accept({"StackName", "LogicalResourceId", "PhysicalResourceId"})
+        stack = self._find(self._get_param("StackName"))
+        wanted = self._get_param("LogicalResourceId")
+        physical = self._get_param("PhysicalResourceId")
+        return ActionResult(
+            {
+                "StackResources": [
+                    {
+                        "StackName": stack.name,
+                        "StackId": stack.id,
+                        "Timestamp": resource.since,
+                        **_resource(resource),
+                    }
+                    for logical_id, resource in stack.resources.items()
+                    if wanted in (None, logical_id)
+                    and physical in (None, resource.physical_id)
+                ]
+            }
+        )
+
+    def describe_stack_resource(self) -> ActionResult:
+        """DescribeStackResource."""
+        self._accept({"StackName", "LogicalResourceId"})
+        stack = self._find(self._get_param("StackName"))
+        logical_id = self._get_param("LogicalResourceId")
+        if logical_id not in stack.resources:
+            raise _invalid(
+                f"Resource {logical_id} does not exist for stack {stack.name}"
+            )
+        resource = stack.resources[logical_id]
+        return ActionResult(
+            {
+                "StackResourceDetail": {
+                    "StackName": stack.name,
+                    "StackId": stack.id,
+                    "LastUpdatedTimestamp": resource.since,
+                    **_resource(resource),
+                }
+            }
+        )
+
+    def list_stack_resources(self) -> ActionResult:
+        """ListStackResources."""
+        self._accept({"StackName"})
+        stack = self._find(self._get_param("StackName"))
+        return ActionResult(
+            {
+                "StackResourceSummaries": [
+                    {"LastUpdatedTimestamp": resource.since, **_resource(resource)}
+                    for resource in stack.resources.values()
+                ]
+            }
+        )
+
+    def get_template(self) -> ActionResult:
+        """GetTemplate."""
+        self._accept({"StackName"})
+        stack = self._find(self._get_param("StackName"))
+        return ActionResult(
+            {
+                "TemplateBody": stack.template.body if stack.template else "",
+                "StagesAvailable": ["Original", "Processed"],
+            }
+        )
+
+    def get_template_summary(self) -> ActionResult:
+        """GetTemplateSummary."""
+        self._accept({*_TEMPLATE, "StackName"})
+        name = self._get_param("StackName")
+        template = self._template(self._find(name) if name else None)
+        return ActionResult(
+            {
+                "Description": template.description,
+                "Parameters": [
+                    {
+                        "ParameterKey": key,
+                        "ParameterType": parameter["Type"],
+                        "DefaultValue": parameter.get("Default"),
+                        "Description": parameter.get("Description"),
+                    }
+                    for key, parameter in template.parameters.items()
+                ],
+                "ResourceTypes": sorted(
+                    {each.type for each in template.resources.values()}
+                ),
+            }
+        )
+
+    def list_exports(self) -> ActionResult:
+        """ListExports."""
+        self._accept(set())
+        return ActionResult(
+            {
+                "Exports": [
+                    {"ExportingStackId": stack.id, "Name": name, "Value": value}
+                    for stack in self._region.living()
+                    for name, value in stack.exports.items()
+                ]
+            }
+        )
+
+    def list_imports(self) -> ActionResult:
+        """ListImports."""
+        self._accept({"ExportName"})
+        name = self._get_param("ExportName")
+        return ActionResult(
+            {
+                "Imports": [
+                    stack.name for stack in self._region.living() if name in stack.imports
+                ]
+            }
+        )
+
+    def update_termination_protection(self) -> ActionResult:
+        """UpdateTerminationProtection."""
+        self._accept({"StackName", "EnableTerminationProtection"})
+        stack = self._find(self._get_param("StackName"))
+        stack.protected = self._get_bool_param("EnableTerminationProtection", False)
+        return ActionResult({"StackId": stack.id})
+
+    # --- Shared ---
+
+    @property
+    def _region(self) -> Region:
+        return self.cloudformation.region(self.region)
+
+    def _accept(self, honoured: set[str] | frozenset[str]) -> None:
+        """Refuse parameters that would not take effect."""
+        for name, value in self._get_params().items():
+            is_off = not value or value == "false"
+            if not is_off and name not in honoured and name not in _WITHOUT_EFFECT:
+                raise _invalid(f"local AWS does not honour the parameter {name}")
+
+    def _find(self, name_or_id: str) -> Stack:
+        stack = self._region.find(name_or_id)
+        if stack is None:
+            raise _invalid(f"Stack with id {name_or_id} does not exist")
+        return stack
+
+    def _new_stack(self, name: str) -> Stack:
+        return self._region.add(name)
+
+    def _find_change_set(self) -> ChangeSet:
+        name, stack = self._get_param("ChangeSetName"), self._get_param("StackName")
+        for change_set in reversed(self.cloudformation.change_sets):
+            of_stack = stack in (change_set.stack.name, change_set.stack.id)
+            if change_set.id == name or (change_set.name == name and of_stack):
+                return change_set
+        raise CloudFormationError("ChangeSetNotFound", f"ChangeSet [{name}] does not exist")
+
+    def _template(self, stack: Stack | None) -> Template:
+        body, url = self._get_param("TemplateBody"), self._get_param("TemplateURL")
+        if body is None and url is None:
+            if stack is None or stack.template is None:
+                raise _invalid("Either Template URL or Template Body must be specified.")
+            return stack.template
+        if body is None:
+            bucket, key = _place_of_template(url)
+            client = self.cloudformation.region(self.region).aws.client("s3")
+            body = client.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+        try:
+            return Template(body)
+        except TemplateError as error:
+            raise _invalid(str(error)) from None
+
+    def _inputs(self, stack: Stack, template: Template) -> dict[str, str]:
+        inputs = {}
+        for parameter in self._get_param("Parameters", []):
+            key = parameter["ParameterKey"]
+            if parameter.get("UsePreviousValue"):
+                if key in stack.inputs:
+                    inputs[key] = stack.inputs[key]
+            else:
+                inputs[key] = parameter.get("ParameterValue", "")
+        return inputs
+
+    def _tags(self, stack: Stack) -> dict[str, str]:
+        given = self._get_param("Tags")
+        if given is None:
+            return dict(stack.tags)
+        return {tag["Key"]: tag["Value"] for tag in given}
+
+    def _check(
+        self, stack: Stack, template: Template, inputs: Mapping[str, str]
+    ) -> None:
+        try:
+            self._region.scope(stack, template, inputs)
+        except TemplateError as error:
+            raise _invalid(str(error)) from None
+
+    def _deploy(
+        self,
+        stack: Stack,
+        template: Template,
+        inputs: Mapping[str, str],
+        tags: Mapping[str, str],
+    ) -> None:
+        stack.role_arn = self._get_param("RoleARN") or stack.role_arn
+        if stack.status == "ROLLBACK_COMPLETE":
+            raise _invalid(
+                f"Stack:{stack.id} is in ROLLBACK_COMPLETE state and can not be updated."
+            )
+        with self.cloudformation.lock:
+            Deployment(self._region, stack).deploy(
+                template,
+                inputs,
+                tags,
+                rollback=not self._get_bool_param("DisableRollback", False),
+            )
+
+
+def _invalid(message: str) -> CloudFormationError:
+    return CloudFormationError("ValidationError", message)
+
+
+def _place_of_template(url: str) -> tuple[str, str]:
+    """Give bucket and key of an address, path style or virtual-hosted style."""
+    parsed = urlparse(url)
+    host, path = parsed.hostname or "", unquote(parsed.path.lstrip("/"))
+    bucket, separator, rest = host.partition(".s3")
+    if separator and rest[:1] in (".", "-"):
+        return bucket, path
+    if host.endswith(".localhost"):
+        return host.removesuffix(".localhost"), path
+    bucket, _, key = path.partition("/")
+    return bucket, key
+
+
+def _change(
+    stack: Stack, action: str, logical_id: str, resource_type: str
+) -> dict[str, Any]:
+    change = {
+        "Action": action,
+        "LogicalResourceId": logical_id,
+        "ResourceType": resource_type,
+    }
+    if logical_id in stack.resources:
+        change["PhysicalResourceId"] = stack.resources[logical_id].physical_id
+    return {"Type": "Resource", "ResourceChange": change}
+
+
+def _summary(change_set: ChangeSet) -> dict[str, Any]:
+    summary = {
+        "ChangeSetId": change_set.id,
+        "ChangeSetName": change_set.name,
+        "StackId": change_set.stack.id,
+        "StackName": change_set.stack.name,
+        "Status": change_set.status,
+        "ExecutionStatus": change_set.execution_status,
+        "CreationTime": change_set.created,
+    }
+    if change_set.status_reason:
+        summary["StatusReason"] = change_set.status_reason
+    return summary
+
+
+def _stack(stack: Stack) -> dict[str, Any]:
+    described = {
+        "StackId": stack.id,
+        "StackName": stack.name,
+        "CreationTime": stack.created,
+        "StackStatus": stack.status,
+        "StackStatusReason": stack.status_reason,
+        "DisableRollback": False,
+        "EnableTerminationProtection": stack.protected,
+        "NotificationARNs": [],
+        "Capabilities": ["CAPABILITY_NAMED_IAM"],
+        "Parameters": _parameters(stack.inputs),
+        "Tags": _tags(stack.tags),
+        "Outputs": stack.outputs,
+        "LastUpdatedTime": stack.updated,
+        "DeletionTime": stack.deleted,
+        "RoleARN": stack.role_arn,
+        "Description": stack.template.description if stack.template else None,
+    }
+    return {key: value for key, value in described.items() if value is not None}
+
+
+def _resource(resource: Resource) -> dict[str, str]:
+    return {
+        "LogicalResourceId": resource.declaration.logical_id,
+        "PhysicalResourceId": resource.physical_id,
+        "ResourceType": resource.declaration.type,
+        "ResourceStatus": resource.status,
+    }
+
+
+def _parameters(inputs: Mapping[str, str]) -> list[dict[str, str]]:
+    return [
+        {"ParameterKey": key, "ParameterValue": value} for key, value in inputs.items()
+    ]
+
+
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

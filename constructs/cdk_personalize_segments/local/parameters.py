@@ -1,0 +1,97 @@
+"""The values of a template's parameters."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from cdk_personalize_segments.local.templates import TemplateError
+
+_SSM: Final = "AWS::SSM::Parameter::Value<"
+_PLAIN: Final = frozenset({"String", "Number", "CommaDelimitedList", "List<Number>"})
+
+
+def parameter_values(
+    declared: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, str], ssm: Any
+) -> dict[str, Any]:
+    """Give the value of each parameter.
+
+    Args:
+        declared: The parameters as a template declares them.
+        inputs: What a deployment passes.
+        ssm: A Systems Manager client, for parameters that stand for others.
+
+    Raises:
+        TemplateError: A parameter is missing, not declared, not allowed, or of a
+            type that is not honoured.
+    """
+    unknown = sorted(inputs.keys() - declared.keys())
+    if unknown:
+        raise TemplateError(
+            f"Parameters: [{', '.join(unknown)}] do not exist in the template"
+        )
+    missing = sorted(
+        name
+        for name, parameter in declared.items()
+        if name not in inputs and "Default" not in parameter
+    )
+    if missing:
+        raise TemplateError(f"Parameters: [{', '.join(missing)}] must have values")
+    return {
+        name: _value(
+            name, parameter, str(inputs.get(name, parameter.get("Default"))), ssm
+        )
+        for name, parameter in declared.items()
+    }
+
+
+def _value(name: str, parameter: Mapping[str, Any], text: str, ssm: Any) -> Any:
+    _check(name, parameter, text)
+    kind = parameter["Type"]
+    if kind.startswith(_SSM):
+        kind = kind.removeprefix(_SSM).removesuffix(">")
+        kind = "CommaDelimitedList" if kind == "List<String>" else kind
+        text = _look_up(name, text, ssm)
+    if kind not in _PLAIN:
+        raise TemplateError(
+            f"local AWS does not honour the type {parameter['Type']} of parameter {name}"
+        )
+    if kind == "Number":
+        return _number(text)
+    if kind == "String":
+        return text
+    items = [item.strip() for item in text.split(",")]
+    return [_number(item) for item in items] if kind == "List<Number>" else items
+
+
+def _look_up(name: str, parameter_name: str, ssm: Any) -> str:
+    try:
+        found = ssm.get_parameter(Name=parameter_name)
+    except ClientError:
+        raise TemplateError(
+            f"Unable to fetch parameters [{parameter_name}] from parameter store for "
+            f"this account, which parameter {name} stands for."
+        ) from None
+    return str(found["Parameter"]["Value"])
+
+
+def _check(name: str, parameter: Mapping[str, Any], text: str) -> None:
+    allowed = [str(value) for value in parameter.get("AllowedValues", [text])]
+    wrong = text not in allowed
+    if "AllowedPattern" in parameter:
+        wrong |= not re.fullmatch(parameter["AllowedPattern"], text)
+    wrong |= len(text) < int(parameter.get("MinLength", 0))
+    wrong |= len(text) > int(parameter.get("MaxLength", len(text)))
+    if "MinValue" in parameter:
+        wrong |= _number(text) < _number(parameter["MinValue"])
+    if "MaxValue" in parameter:
+        wrong |= _number(text) > _number(parameter["MaxValue"])
+    if wrong:
+        constraint = parameter.get("ConstraintDescription", "is not an allowed value")
+        raise TemplateError(f"Parameter '{name}' {constraint}: {text!r}")
+
+
+def _number(text: Any) -> int | float:
+    value = float(text)
+    return int(value) if value.is_integer() else value

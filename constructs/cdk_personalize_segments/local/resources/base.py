@@ -1,0 +1,163 @@
+"""What a kind of CloudFormation resource is, to the stack that has one."""
+
+import random
+import string
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from cdk_personalize_segments.local.aws import LocalAws
+
+Properties = Mapping[str, Any]
+
+_RANDOM_LENGTH: Final = 12
+_GONE: Final = ("NoSuch", "NotFound", "NonExistent")
+
+
+class ResourceError(Exception):
+    """A resource cannot be made as declared."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The stack that a resource belongs to, and the account that it is in.
+
+    Attributes:
+        aws: The local AWS.
+        region: The stack's Region.
+        stack_name: Its name.
+    """
+
+    aws: "LocalAws"
+    region: str
+    stack_name: str
+    _random: random.Random = field(default_factory=random.SystemRandom, compare=False)
+
+    def client(self, service: str) -> Any:
+        """Give a boto3 client, as CloudFormation would use."""
+        return self.aws.client(service, self.region)
+
+    def arn(self, service: str, resource: str) -> str:
+        """Give the ARN of something in this account and Region."""
+        return f"arn:aws:{service}:{self.region}:{self.aws.account_id}:{resource}"
+
+    def new_name(self, logical_id: str, longest: int) -> str:
+        """Make up a physical name: stack, logical id and random characters.
+
+        Args:
+            logical_id: The resource's logical id.
+            longest: How long the service lets it be.
+        """
+        characters = self._random.choices(
+            string.ascii_uppercase + string.digits, k=_RANDOM_LENGTH
+        )
+        left = longest - _RANDOM_LENGTH - 2
+        stack = self.stack_name[: max(left - len(logical_id), left // 2)]
+        return f"{stack}-{logical_id[: left - len(stack)]}-{''.join(characters)}"
+
+
+class ResourceType(ABC):
+    """A kind of resource: what of it is honoured, and how it is made.
+
+    Attributes:
+        type: Its CloudFormation name.
+        honoured: The properties that take effect, as dotted paths through maps and
+            lists; `.*` at the end stands for everything below.
+        replaced_on: The top-level properties whose change makes a new resource.
+        stack_tags: Whether the stack's tags are added to its `Tags`.
+    """
+
+    type: ClassVar[str]
+    honoured: ClassVar[frozenset[str]]
+    replaced_on: ClassVar[frozenset[str]] = frozenset()
+    stack_tags: ClassVar[bool] = False
+
+    @abstractmethod
+    def create(self, place: Place, logical_id: str, new: Properties) -> str:
+        """Make the resource and return its physical id, the value of `Ref`."""
+
+    def update(
+        self, place: Place, physical_id: str, old: Properties, new: Properties
+    ) -> None:
+        """Change the resource in place."""
+        raise ResourceError(f"{self.type} cannot be updated")
+
+    @abstractmethod
+    def delete(self, place: Place, physical_id: str, old: Properties) -> None:
+        """Delete the resource."""
+
+    def attributes(
+        self, place: Place, physical_id: str, properties: Properties
+    ) -> dict[str, str]:
+        """Give what `Fn::GetAtt` knows of the resource."""
+        return {}
+
+    def unhonoured(self, properties: Any) -> list[str]:
+        """Name the properties that would not take effect.
+
+        Args:
+            properties: The properties, or their shape.
+        """
+        return [
+            path
+            for path in dict.fromkeys(_paths(properties))
+            if not _is_covered(path, self.honoured)
+        ]
+
+
+def api_tags(properties: Properties) -> list[dict[str, str]]:
+    """Give the tags as most APIs take them."""
+    return list(properties.get("Tags", []))
+
+
+def tag_map(properties: Properties) -> dict[str, str]:
+    """Give the tags as a map."""
+    return {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
+
+
+def changed(old: Properties, new: Properties) -> set[str]:
+    """Name the properties that differ."""
+    return {name for name in {*old, *new} if old.get(name) != new.get(name)}
+
+
+def chosen(properties: Properties, *names: str) -> dict[str, Any]:
+    """Give those of some properties that are set."""
+    return {name: properties[name] for name in names if name in properties}
+
+
+def is_gone(error: ClientError) -> bool:
+    """Tell whether an error says that the resource does not exist."""
+    return any(word in str(error.response["Error"]["Code"]) for word in _GONE)
+
+
+def lower_first(value: Any) -> Any:
+    """Spell the keys of a structure with a small first letter, as some APIs do."""
+    if isinstance(value, Mapping):
+        return {key[0].lower() + key[1:]: lower_first(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [lower_first(each) for each in value]
+    return value
+
+
+def _paths(value: Any, path: str = "") -> Sequence[str]:
+    if isinstance(value, Mapping) and value:
+        return [
+            found
+            for key, each in value.items()
+            for found in _paths(each, f"{path}.{key}" if path else key)
+        ]
+    if isinstance(value, list) and value:
+        return [found for each in value for found in _paths(each, path)]
+    return [path] if path else []
+
+
+def _is_covered(path: str, honoured: frozenset[str]) -> bool:
+    if path in honoured or any(each.startswith(f"{path}.") for each in honoured):
+        return True
+    return any(
+        each.endswith(".*") and (path + ".").startswith(each[:-1]) for each in honoured
+    )

@@ -1,0 +1,220 @@
+"""Buckets and their policies."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from cdk_personalize_segments.local.resources.base import (
+    Place,
+    Properties,
+    ResourceType,
+    api_tags,
+    changed,
+)
+
+_RULE: Final = "LifecycleConfiguration.Rules"
+
+
+class Bucket(ResourceType):
+    """AWS::S3::Bucket."""
+
+    type = "AWS::S3::Bucket"
+    honoured = frozenset(
+        {
+            "AccessControl",
+            "BucketEncryption.ServerSideEncryptionConfiguration.BucketKeyEnabled",
+            "BucketEncryption.ServerSideEncryptionConfiguration"
+            ".ServerSideEncryptionByDefault.KMSMasterKeyID",
+            "BucketEncryption.ServerSideEncryptionConfiguration"
+            ".ServerSideEncryptionByDefault.SSEAlgorithm",
+            "BucketName",
+            f"{_RULE}.AbortIncompleteMultipartUpload.DaysAfterInitiation",
+            f"{_RULE}.ExpirationInDays",
+            f"{_RULE}.ExpiredObjectDeleteMarker",
+            f"{_RULE}.Id",
+            f"{_RULE}.NoncurrentVersionExpiration.NoncurrentDays",
+            f"{_RULE}.Prefix",
+            f"{_RULE}.Status",
+            "OwnershipControls.Rules.ObjectOwnership",
+            "PublicAccessBlockConfiguration.BlockPublicAcls",
+            "PublicAccessBlockConfiguration.BlockPublicPolicy",
+            "PublicAccessBlockConfiguration.IgnorePublicAcls",
+            "PublicAccessBlockConfiguration.RestrictPublicBuckets",
+            "Tags.Key",
+            "Tags.Value",
+            "VersioningConfiguration.Status",
+        }
+    )
+    replaced_on = frozenset({"BucketName"})
+    stack_tags = True
+
+    def create(self, place: Place, logical_id: str, new: Properties) -> str:
+        """Create the bucket, then set what it has one by one."""
+        name = new.get("BucketName") or place.new_name(logical_id, 63).lower()
+        location: dict[str, Any] = (
+            {}
+            if place.region == "us-east-1"
+            else {"CreateBucketConfiguration": {"LocationConstraint": place.region}}
+        )
+        place.client("s3").create_bucket(Bucket=name, **location)
+        self.update(place, name, {}, new)
+        return str(name)
+
+    def update(
+        self, place: Place, physical_id: str, old: Properties, new: Properties
+    ) -> None:
+        """Set what changed, and remove what is no longer there."""
+        client = place.client("s3")
+        for name in changed(old, new) & set(_SETTINGS):
+            put, remove = _SETTINGS[name]
+            if new.get(name):
+                put(client, physical_id, new)
+            elif old.get(name):
+                remove(client, physical_id)
+
+    def delete(self, place: Place, physical_id: str, old: Properties) -> None:
+        """Delete the bucket, which S3 refuses while anything is in it."""
+        place.client("s3").delete_bucket(Bucket=physical_id)
+
+    def attributes(
+        self, place: Place, physical_id: str, properties: Properties
+    ) -> dict[str, str]:
+        """Give the ARN and the host names."""
+        regional = f"{physical_id}.s3.{place.region}.amazonaws.com"
+        return {
+            "Arn": f"arn:aws:s3:::{physical_id}",
+            "DomainName": f"{physical_id}.s3.amazonaws.com",
+            "RegionalDomainName": regional,
+            "DualStackDomainName": regional.replace(".s3.", ".s3.dualstack."),
+        }
+
+
+class BucketPolicy(ResourceType):
+    """AWS::S3::BucketPolicy."""
+
+    type = "AWS::S3::BucketPolicy"
+    honoured = frozenset({"Bucket", "PolicyDocument.*"})
+    replaced_on = frozenset({"Bucket"})
+
+    def create(self, place: Place, logical_id: str, new: Properties) -> str:
+        """Put the policy on the bucket."""
+        bucket = str(new["Bucket"])
+        self.update(place, bucket, {}, new)
+        return bucket
+
+    def update(
+        self, place: Place, physical_id: str, old: Properties, new: Properties
+    ) -> None:
+        """Put the policy in place of the one before."""
+        place.client("s3").put_bucket_policy(
+            Bucket=physical_id, Policy=json.dumps(new["PolicyDocument"])
+        )
+
+    def delete(self, place: Place, physical_id: str, old: Properties) -> None:
+        """Take the policy off the bucket."""
+        place.client("s3").delete_bucket_policy(Bucket=physical_id)
+
+
+def _put_encryption(client: Any, bucket: str, new: Properties) -> None:
+    rules = [
+        {
+            "ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"],
+            "BucketKeyEnabled": rule.get("BucketKeyEnabled", False),
+        }
+        for rule in new["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    ]
+    client.put_bucket_encryption(
+        Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules}
+    )
+
+
+def _put_lifecycle(client: Any, bucket: str, new: Properties) -> None:
+    rules = [_lifecycle_rule(rule) for rule in new["LifecycleConfiguration"]["Rules"]]
+    client.put_bucket_lifecycle_configuration(
+        Bucket=bucket, LifecycleConfiguration={"Rules": rules}
+    )
+
+
+def _lifecycle_rule(rule: Properties) -> dict[str, Any]:
+    api: dict[str, Any] = {
+        "Status": rule["Status"],
+        "Filter": {"Prefix": rule.get("Prefix", "")},
+    }
+    if "Id" in rule:
+        api["ID"] = rule["Id"]
+    if "ExpirationInDays" in rule:
+        api["Expiration"] = {"Days": rule["ExpirationInDays"]}
+    if "ExpiredObjectDeleteMarker" in rule:
+        api["Expiration"] = {
+            "ExpiredObjectDeleteMarker": rule["ExpiredObjectDeleteMarker"]
+        }
+    for name in ("NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"):
+        if name in rule:
+            api[name] = dict(rule[name])
+    return api
+
+
+def _put_ownership(client: Any, bucket: str, new: Properties) -> None:
+    client.put_bucket_ownership_controls(
+        Bucket=bucket, OwnershipControls=new["OwnershipControls"]
+    )
+
+
+def _put_public_access_block(client: Any, bucket: str, new: Properties) -> None:
+    client.put_public_access_block(
+        Bucket=bucket,
+        PublicAccessBlockConfiguration=new["PublicAccessBlockConfiguration"],
+    )
+
+
+def _put_versioning(client: Any, bucket: str, new: Properties) -> None:
+    client.put_bucket_versioning(
+        Bucket=bucket, VersioningConfiguration=new["VersioningConfiguration"]
+    )
+
+
+def _suspend_versioning(client: Any, bucket: str) -> None:
+    client.put_bucket_versioning(
+        Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}
+    )
+
+
+def _put_tags(client: Any, bucket: str, new: Properties) -> None:
+    client.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": api_tags(new)})
+
+
+def _put_acl(client: Any, bucket: str, new: Properties) -> None:
+    # CloudFormation spells PublicRead what the API spells public-read.
+    spelled = "".join(f"-{c.lower()}" if c.isupper() else c for c in new["AccessControl"])
+    client.put_bucket_acl(Bucket=bucket, ACL=spelled.lstrip("-"))
+
+
+_SETTINGS: Final[
+    dict[str, tuple[Callable[[Any, str, Properties], None], Callable[[Any, str], Any]]]
+] = {
+    "AccessControl": (
+        _put_acl,
+        lambda client, bucket: client.put_bucket_acl(Bucket=bucket, ACL="private"),
+    ),
+    "BucketEncryption": (
+        _put_encryption,
+        lambda client, bucket: client.delete_bucket_encryption(Bucket=bucket),
+    ),
+    "LifecycleConfiguration": (
+        _put_lifecycle,
+        lambda client, bucket: client.delete_bucket_lifecycle(Bucket=bucket),
+    ),
+    "OwnershipControls": (
+        _put_ownership,
+        lambda client, bucket: client.delete_bucket_ownership_controls(Bucket=bucket),
+    ),
+    "PublicAccessBlockConfiguration": (
+        _put_public_access_block,
+        lambda client, bucket: client.delete_public_access_block(Bucket=bucket),
+    ),
+    "Tags": (
+        _put_tags,
+        lambda client, bucket: client.delete_bucket_tagging(Bucket=bucket),
+    ),
+    "VersioningConfiguration": (_put_versioning, _suspend_versioning),
+}

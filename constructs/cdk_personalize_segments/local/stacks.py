@@ -1,0 +1,636 @@
+"""CloudFormation stacks: deploys templates, rolls back what fails, deletes.
+
+Operations run to their end before they return, unlike in AWS, where they go on in
+the background; the events are the same.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cdk_personalize_segments.local.parameters import parameter_values
+from cdk_personalize_segments.local.resources import TYPES
+from cdk_personalize_segments.local.resources.base import (
+    Place,
+    ResourceError,
+    is_gone,
+)
+from cdk_personalize_segments.local.templates import (
+    Declaration,
+    Scope,
+    Template,
+    TemplateError,
+)
+
+if TYPE_CHECKING:
+    from cdk_personalize_segments.local.aws import LocalAws
+
+_STACK_TYPE: Final = "AWS::CloudFormation::Stack"
+_KEPT: Final = frozenset({"Retain", "RetainExceptOnCreate"})
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource as it was made."""
+
+    declaration: Declaration
+    physical_id: str
+    properties: Mapping[str, Any]
+    attributes: Mapping[str, str]
+    since: datetime
+    status: str
+
+
+@dataclass
+class Change:
+    """One step of a deployment, and what undoes it."""
+
+    logical_id: str
+    before: Resource | None
+    after: Resource
+    replaced: bool
+
+
+@dataclass
+class Stack:
+    """A stack, its resources and all that ever happened to it."""
+
+    id: str
+    name: str
+    created: datetime
+    status: str = "REVIEW_IN_PROGRESS"
+    status_reason: str | None = None
+    template: Template | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    resources: dict[str, Resource] = field(default_factory=dict)
+    outputs: list[dict[str, str]] = field(default_factory=list)
+    imports: set[str] = field(default_factory=set)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    updated: datetime | None = None
+    deleted: datetime | None = None
+    protected: bool = False
+    role_arn: str | None = None
+
+    @property
+    def exports(self) -> dict[str, str]:
+        """The exported outputs, by their export names."""
+        return {
+            output["ExportName"]: output["OutputValue"]
+            for output in self.outputs
+            if "ExportName" in output
+        }
+
+    def set_status(self, status: str, reason: str | None = None) -> None:
+        """Move to another status, and say so in an event."""
+        self.status, self.status_reason = status, reason
+        self.record(self.name, self.id, _STACK_TYPE, status, reason)
+
+    def record(
+        self,
+        logical_id: str,
+        physical_id: str,
+        resource_type: str,
+        status: str,
+        reason: str | None = None,
+    ) -> None:
+        """Add an event."""
+        event = {
+            "StackId": self.id,
+            "EventId": f"{logical_id}-{uuid.uuid4()}",
+            "StackName": self.name,
+            "LogicalResourceId": logical_id,
+            "PhysicalResourceId": physical_id,
+            "ResourceType": resource_type,
+            "Timestamp": datetime.now(UTC),
+            "ResourceStatus": status,
+        }
+        if reason:
+            event["ResourceStatusReason"] = reason
+        self.events.append(event)
+
+
+class Region:
+    """The stacks of one Region, and their exports."""
+
+    def __init__(self, aws: "LocalAws", region: str) -> None:
+        """Begin without stacks.
+
+        Args:
+            aws: The local AWS.
+            region: The Region's name.
+        """
+        self.aws = aws
+        self.name = region
+        self.stacks: list[Stack] = []
+
+    def add(self, name: str) -> Stack:
+        """Add an empty stack."""
+        resource = f"stack/{name}/{uuid.uuid4()}"
+        stack = Stack(
+            id=f"arn:aws:cloudformation:{self.name}:{self.aws.account_id}:{resource}",
+            name=name,
+            created=datetime.now(UTC),
+        )
+        self.stacks.append(stack)
+        return stack
+
+    def find(self, name_or_id: str) -> Stack | None:
+        """Find a stack by its name, or a deleted one by its id."""
+        for stack in self.stacks:
+            if stack.id == name_or_id:
+                return stack
+            if stack.name == name_or_id and stack.deleted is None:
+                return stack
+        return None
+
+    def export(self, name: str) -> str:
+        """Give the value of an export."""
+        for stack in self.living():
+            if name in stack.exports:
+                return stack.exports[name]
+        raise TemplateError(f"No export named {name} found.")
+
+    def living(self) -> list[Stack]:
+        """Give the stacks that are not deleted."""
+        return [stack for stack in self.stacks if stack.deleted is None]
+
+    def importers(self, export: str, exporter: Stack) -> list[str]:
+        """Name the stacks that use an export."""
+        return [
+            stack.name
+            for stack in self.living()
+            if stack is not exporter and export in stack.imports
+        ]
+
+    def scope(
+        self, stack: Stack, template: Template, inputs: Mapping[str, str]
+    ) -> Scope:
+        """Check a template with the parameters of a stack.
+
+        Raises:
+            TemplateError: Parameters, rules, references or conditions are wrong.
+        """
+        pseudo = {
+            "AWS::AccountId": self.aws.account_id,
+            "AWS::NotificationARNs": [],
+            "AWS::Partition": "aws",
+            "AWS::Region": self.name,
+            "AWS::StackId": stack.id,
+            "AWS::StackName": stack.name,
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+        values = parameter_values(
+            template.parameters, inputs, self.aws.client("ssm", self.name)
+        )
+        scope = Scope(template, {**values, **pseudo})
+        scope.order()
+        return scope
+
+
+class Deployment:
+    """One creation, update or deletion of a stack."""
+
+    def __init__(self, region: Region, stack: Stack) -> None:
+        """Prepare.
+
+        Args:
+            region: The Region of the stack.
+            stack: The stack.
+        """
+        self._region = region
+        self._stack = stack
+        self._place = Place(region.aws, region.name, stack.name)
+        self._resources = dict(stack.resources)
+        self._imports: set[str] = set()
+        self._changes: list[Change] = []
+
+    # --- What references mean (templates.Resources) ---
+
+    def ref(self, logical_id: str) -> str:
+        """Give the physical id of a resource."""
+        return self._resources[logical_id].physical_id
+
+    def attribute(self, logical_id: str, name: str) -> str:
+        """Give an attribute of a resource."""
+        attributes = self._resources[logical_id].attributes
+        if name not in attributes:
+            raise TemplateError(
+                f"local AWS does not honour the attribute {name} of "
+                f"{self._resources[logical_id].declaration.type} ({logical_id})"
+            )
+        return attributes[name]
+
+    def imported(self, export: str) -> str:
+        """Give the value of another stack's export."""
+        self._imports.add(export)
+        return self._region.export(export)
+
+    # --- Create and update ---
+
+    def deploy(
+        self,
+        template: Template,
+        inputs: Mapping[str, str],
+        tags: Mapping[str, str],
+        *,
+        rollback: bool = True,
+    ) -> None:
+        """Bring the stack to what a template says, or back to what it was.
+
+        Args:
+            template: The template.
+            inputs: The parameters.
+            tags: The stack's tags.
+            rollback: Whether a failure is undone.
+        """
+        verb = "CREATE" if self._stack.status == "REVIEW_IN_PROGRESS" else "UPDATE"
+        self._stack.set_status(f"{verb}_IN_PROGRESS", "User Initiated")
+        try:
+            scope = self._region.scope(self._stack, template, inputs)
+            self._refuse_unhonoured(scope, verb)
+            for declaration in scope.order():
+                self._deploy_resource(scope, declaration, tags)
+            outputs = self._outputs(scope)
+        except _Failed as failure:
+            self._fail(verb, str(failure), rollback)
+            return
+        except TemplateError as error:
+            self._fail(verb, str(error), rollback)
+            return
+        obsolete = self._obsolete(scope)
+        self._stack.template = template
+        self._stack.inputs = dict(inputs)
+        self._stack.tags = dict(tags)
+        self._stack.outputs = outputs
+        self._stack.imports = self._imports
+        self._stack.resources = {
+            each.logical_id: self._resources[each.logical_id] for each in scope.order()
+        }
+        if verb == "UPDATE":
+            self._stack.updated = datetime.now(UTC)
+            self._stack.set_status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+        for resource, policy in obsolete:
+            self._delete_or_keep(resource, policy)
+        self._stack.set_status(f"{verb}_COMPLETE")
+
+    def _refuse_unhonoured(self, scope: Scope, verb: str) -> None:
+        """Fail, before anything is made, for all that would not take effect."""
+        failed = []
+        for declaration in scope.active():
+            reason = _unhonoured(declaration, scope)
+            if reason:
+                self._record(declaration, "", f"{verb}_FAILED", reason)
+                failed.append(declaration.logical_id)
+        if failed:
+            raise _Failed(
+                "The following resource(s) failed to "
+                f"{verb.lower()}: [{', '.join(failed)}]. "
+            )
+
+    def _deploy_resource(
+        self, scope: Scope, declaration: Declaration, tags: Mapping[str, str]
+    ) -> None:
+        logical_id = declaration.logical_id
+        before = self._resources.get(logical_id)
+        kind = TYPES[declaration.type]
+        if before is not None and before.declaration.type != declaration.type:
+            raise TemplateError(
+                f"Update of resource type is not permitted. {logical_id} is "
+                f"{before.declaration.type}, the new template has {declaration.type}."
+            )
+        verb = "CREATE" if before is None else "UPDATE"
+        physical_id = before.physical_id if before is not None else ""
+        try:
+            properties = scope.resolve(declaration.properties, self)
+            if kind.stack_tags:
+                properties = _with_stack_tags(properties, tags)
+            if before is not None and before.properties == properties:
+                self._keep(before, declaration)
+                return
+            replaced = before is not None and any(
+                before.properties.get(name) != properties.get(name)
+                for name in kind.replaced_on
+            )
+            reason = (
+                "Requested update requires the creation of a new physical resource; "
+                "hence creating one."
+                if replaced
+                else None
+            )
+            self._record(declaration, physical_id, f"{verb}_IN_PROGRESS", reason)
+            if before is None or replaced:
+                physical_id = kind.create(self._place, logical_id, properties)
+            else:
+                kind.update(self._place, physical_id, before.properties, properties)
+            attributes = kind.attributes(self._place, physical_id, properties)
+        except _EXPECTED as error:
+            self._record(declaration, physical_id, f"{verb}_FAILED", _reason(error))
+            raise _Failed(
+                "The following resource(s) failed to "
+                f"{verb.lower()}: [{logical_id}]. "
+            ) from None
+        after = Resource(
+            declaration,
+            physical_id,
+            properties,
+            attributes,
+            datetime.now(UTC),
+            f"{verb}_COMPLETE",
+        )
+        self._changes.append(Change(logical_id, before, after, replaced))
+        self._resources[logical_id] = after
+        self._record(declaration, physical_id, f"{verb}_COMPLETE")
+
+    def _keep(self, before: Resource, declaration: Declaration) -> None:
+        # Policies may differ even if no property does.
+        self._resources[declaration.logical_id] = Resource(
+            declaration,
+            before.physical_id,
+            before.properties,
+            before.attributes,
+            before.since,
+            before.status,
+        )
+
+    def _outputs(self, scope: Scope) -> list[dict[str, str]]:
+        outputs = []
+        for key, declared in scope.template.outputs.items():
+            if "Condition" in declared and not scope.condition(declared["Condition"]):
+                continue
+            output = {
+                "OutputKey": key,
+                "OutputValue": str(scope.resolve(declared["Value"], self)),
+            }
+            if "Description" in declared:
+                output["Description"] = declared["Description"]
+            if "Export" in declared:
+                output["ExportName"] = scope.resolve(declared["Export"]["Name"], self)
+            outputs.append(output)
+        self._check_exports(outputs)
+        return outputs
+
+    def _check_exports(self, outputs: list[dict[str, str]]) -> None:
+        exports = {each["ExportName"]: each["OutputValue"] for each in outputs if "ExportName" in each}
+        for other in self._region.living():
+            for name in other.exports.keys() & exports.keys():
+                if other is not self._stack:
+                    raise TemplateError(
+                        f"Export with name {name} is already exported by stack "
+                        f"{other.name}."
+                    )
+        for name, value in self._stack.exports.items():
+            if exports.get(name) != value:
+                self._refuse_if_imported(name, "update")
+
+    def _refuse_if_imported(self, export: str, verb: str) -> None:
+        importers = self._region.importers(export, self._stack)
+        if importers:
+            raise TemplateError(
+                f"Cannot {verb} export {export} as it is in use by "
+                f"{' and '.join(importers)}."
+            )
+
+    def _obsolete(self, scope: Scope) -> list[tuple[Resource, str]]:
+        """Give what the new template leaves behind, dependent ones first."""
+        active = {each.logical_id for each in scope.active()}
+        replaced = [
+            (change.before, change.after.declaration.update_replace_policy)
+            for change in self._changes
+            if change.replaced and change.before is not None
+        ]
+        removed = [
+            (resource, resource.declaration.deletion_policy)
+            for logical_id, resource in self._stack.resources.items()
+            if logical_id not in active
+        ]
+        # Resources stand in the order in which they were made.
+        return [*replaced, *removed][::-1]
+
+    # --- Failure ---
+
+    def _fail(self, verb: str, reason: str, rollback: bool) -> None:
+        if not rollback:
+            self._stack.resources = self._resources
+            self._stack.set_status(f"{verb}_FAILED", reason)
+            return
+        prefix = "ROLLBACK" if verb == "CREATE" else "UPDATE_ROLLBACK"
+        self._stack.set_status(f"{prefix}_IN_PROGRESS", reason)
+        left = {} if verb == "CREATE" else dict(self._stack.resources)
+        stuck = False
+        for change in reversed(self._changes):
+            try:
+                self._undo(change)
+            except _EXPECTED as error:
+                stuck = True
+                left[change.logical_id] = change.after
+                self._record(
+                    change.after.declaration,
+                    change.after.physical_id,
+                    "UPDATE_FAILED" if change.before else "DELETE_FAILED",
+                    _reason(error),
+                )
+        self._stack.resources = left
+        self._stack.set_status(f"{prefix}_{'FAILED' if stuck else 'COMPLETE'}")
+
+    def _undo(self, change: Change) -> None:
+        before, after = change.before, change.after
+        if before is not None and not change.replaced:
+            TYPES[after.declaration.type].update(
+                self._place, after.physical_id, after.properties, before.properties
+            )
+            self._record(before.declaration, before.physical_id, "UPDATE_COMPLETE")
+        elif after.declaration.deletion_policy == "Retain" and before is None:
+            self._record(after.declaration, after.physical_id, "DELETE_SKIPPED")
+        else:
+            self._delete(after)
+
+    # --- Delete ---
+
+    def delete(self, retained: frozenset[str] = frozenset()) -> None:
+        """Delete the stack and what it does not keep.
+
+        Args:
+            retained: Logical ids to leave behind.
+        """
+        for export in self._stack.exports:
+            self._refuse_if_imported(export, "delete")
+        self._stack.set_status("DELETE_IN_PROGRESS", "User Initiated")
+        failed = []
+        for logical_id, resource in reversed(list(self._stack.resources.items())):
+            policy = (
+                "Retain"
+                if logical_id in retained
+                else resource.declaration.deletion_policy
+            )
+            if self._delete_or_keep(resource, policy):
+                del self._stack.resources[logical_id]
+            else:
+                failed.append(logical_id)
+        if failed:
+            self._stack.set_status(
+                "DELETE_FAILED",
+                "The following resource(s) failed to delete: "
+                f"[{', '.join(failed)}]. ",
+            )
+            return
+        self._stack.outputs = []
+        self._stack.imports = set()
+        self._stack.deleted = datetime.now(UTC)
+        self._stack.set_status("DELETE_COMPLETE")
+
+    def _delete_or_keep(self, resource: Resource, policy: str) -> bool:
+        if policy in _KEPT:
+            self._record(resource.declaration, resource.physical_id, "DELETE_SKIPPED")
+            return True
+        try:
+            self._delete(resource)
+        except _EXPECTED as error:
+            self._record(
+                resource.declaration,
+                resource.physical_id,
+                "DELETE_FAILED",
+                _reason(error),
+            )
+            return False
+        return True
+
+    def _delete(self, resource: Resource) -> None:
+        declaration, physical_id = resource.declaration, resource.physical_id
+        self._record(declaration, physical_id, "DELETE_IN_PROGRESS")
+        try:
+            TYPES[declaration.type].delete(
+                self._place, physical_id, resource.properties
+            )
+        except ClientError as error:
+            if not is_gone(error):
+                raise
+        self._record(declaration, physical_id, "DELETE_COMPLETE")
+
+    def _record(
+        self,
+        declaration: Declaration,
+        physical_id: str,
+        status: str,
+        reason: str | None = None,
+    ) -> None:
+        self._stack.record(
+            declaration.logical_id, physical_id, declaration.type, status, reason
+        )
+
+
+class _Failed(Exception):
+    """A resource failed, and an event says why."""
+
+
+# KeyError: a property that the service needs is missing.
+_EXPECTED: Final = (
+    BotoCoreError,
+    ClientError,
+    KeyError,
+    ResourceError,
+    TemplateError,
+)
+
+
+def _unhonoured(declaration: Declaration, scope: Scope) -> str | None:
+    kind = TYPES.get(declaration.type)
+    if kind is None:
+        return f"local AWS does not honour resources of type {declaration.type}"
+    paths = kind.unhonoured(scope.shape(declaration.properties))
+    if paths:
+        return (
+            f"local AWS does not honour {', '.join(paths)} of {declaration.type}"
+        )
+    return None
+
+
+def _with_stack_tags(
+    properties: dict[str, Any], tags: Mapping[str, str]
+) -> dict[str, Any]:
+    own = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
+    merged = {**tags, **own}
+    if not merged:
+        return properties
+    return {
+        **properties,
+        "Tags": [{"Key": key, "Value": value} for key, value in merged.items()],
+    }
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        details = error.response["Error"]
+        return (
+            f"{details['Message']} (Operation: {error.operation_name}; "
+            f"Error Code: {details['Code']})"
+        )
+    if isinstance(error, KeyError):
+        return f"the property {error.args[0]} is missing"
+    return str(error)
+
+
+class _Current:
+    """What references mean before a deployment; new resources have no values yet."""
+
+    def __init__(self, region: Region, stack: Stack) -> None:
+        self._region = region
+        self._stack = stack
+
+    def ref(self, logical_id: str) -> str:
+        """Give the physical id, or a stand-in."""
+        resource = self._stack.resources.get(logical_id)
+        return resource.physical_id if resource else f"<{logical_id}>"
+
+    def attribute(self, logical_id: str, name: str) -> str:
+        """Give the attribute, or a stand-in."""
+        resource = self._stack.resources.get(logical_id)
+        stand_in = f"<{logical_id}.{name}>"
+        return resource.attributes.get(name, stand_in) if resource else stand_in
+
+    def imported(self, export: str) -> str:
+        """Give the value of an export."""
+        return self._region.export(export)
+
+
+def compare(
+    region: Region, stack: Stack, scope: Scope, tags: Mapping[str, str]
+) -> list[tuple[str, Declaration]]:
+    """Foresee what a deployment does to each resource.
+
+    Args:
+        region: The Region of the stack.
+        stack: The stack as it is.
+        scope: What it is to become.
+        tags: The tags it is to have.
+
+    Returns:
+        Add, Modify or Remove, and the resource.
+    """
+    current = _Current(region, stack)
+    changes: list[tuple[str, Declaration]] = []
+    for declaration in scope.order():
+        existing = stack.resources.get(declaration.logical_id)
+        if existing is None:
+            changes.append(("Add", declaration))
+            continue
+        try:
+            properties = scope.resolve(declaration.properties, current)
+        except TemplateError:
+            properties = None
+        kind = TYPES.get(declaration.type)
+        if properties is not None and kind is not None and kind.stack_tags:
+            properties = _with_stack_tags(properties, tags)
+        if properties != existing.properties:
+            changes.append(("Modify", declaration))
+    active = {each.logical_id for each in scope.active()}
+    changes += [
+        ("Remove", existing.declaration)
+        for logical_id, existing in stack.resources.items()
+        if logical_id not in active
+    ]
+    return changes

@@ -1,0 +1,474 @@
+"""CloudFormation templates: reading, intrinsic functions, conditions, order.
+
+What is not understood is refused by name, never passed over. Source of the syntax:
+the CloudFormation user guide's "Template reference".
+"""
+
+import base64
+import graphlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import yaml
+
+_SECTIONS: Final = frozenset(
+    {
+        "AWSTemplateFormatVersion",
+        "Conditions",
+        "Description",
+        "Mappings",
+        "Metadata",
+        "Outputs",
+        "Parameters",
+        "Resources",
+        "Rules",
+    }
+)
+_DECLARATION: Final = frozenset(
+    {
+        "Condition",
+        "DeletionPolicy",
+        "DependsOn",
+        "Metadata",
+        "Properties",
+        "Type",
+        "UpdateReplacePolicy",
+    }
+)
+_POLICIES: Final = frozenset({"Delete", "Retain", "RetainExceptOnCreate", "Snapshot"})
+_SUB: Final = re.compile(r"\$\{(!?)([^}]+)\}")
+_NO_VALUE: Final = object()
+
+
+class TemplateError(Exception):
+    """A template is malformed, or uses what local AWS does not honour."""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A resource as a template declares it."""
+
+    logical_id: str
+    type: str
+    properties: dict[str, Any]
+    depends_on: frozenset[str]
+    condition: str | None
+    deletion_policy: str
+    update_replace_policy: str
+
+
+class Resources(Protocol):
+    """What a template's references to resources and exports mean."""
+
+    def ref(self, logical_id: str) -> str:
+        """Give the value of `Ref`."""
+
+    def attribute(self, logical_id: str, name: str) -> str:
+        """Give the value of `Fn::GetAtt`."""
+
+    def imported(self, export: str) -> str:
+        """Give the value of `Fn::ImportValue`."""
+
+
+class Template:
+    """A parsed template."""
+
+    def __init__(self, body: str) -> None:
+        """Parse a template.
+
+        Args:
+            body: JSON or YAML.
+
+        Raises:
+            TemplateError: It is no template, or has sections or resource attributes
+                that are not honoured.
+        """
+        self.body = body
+        self.content: dict[str, Any] = _parse(body)
+        _refuse_unknown("template section", self.content, _SECTIONS)
+        if not self.content.get("Resources"):
+            raise TemplateError(
+                "Template format error: At least one Resources member must be defined."
+            )
+        self.resources = {
+            logical_id: _declare(logical_id, declaration)
+            for logical_id, declaration in self.content["Resources"].items()
+        }
+
+    @property
+    def description(self) -> str | None:
+        """What it is."""
+        return self.content.get("Description")
+
+    @property
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """The parameters as declared."""
+        return self.content.get("Parameters") or {}
+
+    @property
+    def outputs(self) -> dict[str, dict[str, Any]]:
+        """The outputs as declared."""
+        return self.content.get("Outputs") or {}
+
+    @property
+    def rules(self) -> dict[str, dict[str, Any]]:
+        """The rules as declared."""
+        return self.content.get("Rules") or {}
+
+
+@dataclass
+class Scope:
+    """Evaluates values of one template with the values of one deployment.
+
+    Attributes:
+        template: The template.
+        values: Parameters and pseudo parameters.
+    """
+
+    template: Template
+    values: Mapping[str, Any]
+    _conditions: dict[str, bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check every rule, and that all references exist."""
+        for name, rule in self.template.rules.items():
+            self._check_rule(name, rule)
+        for declaration in self.active():
+            for needed in self.dependencies(declaration):
+                target = self.template.resources.get(needed)
+                if target is None or not self.is_active(target):
+                    raise TemplateError(
+                        "Template format error: Unresolved resource dependencies "
+                        f"[{needed}] in the Resources block of the template"
+                    )
+
+    # --- Conditions ---
+
+    def is_active(self, declaration: Declaration) -> bool:
+        """Tell whether a resource's condition holds."""
+        return declaration.condition is None or self.condition(declaration.condition)
+
+    def active(self) -> list[Declaration]:
+        """Give the resources whose conditions hold."""
+        return [each for each in self.template.resources.values() if self.is_active(each)]
+
+    def condition(self, name: str) -> bool:
+        """Evaluate a named condition."""
+        if name not in self._conditions:
+            conditions = self.template.content.get("Conditions") or {}
+            if name not in conditions:
+                raise TemplateError(
+                    f"Template format error: Unresolved condition {name!r}"
+                )
+            self._conditions[name] = self._holds(conditions[name])
+        return self._conditions[name]
+
+    def _holds(self, expression: Any) -> bool:
+        name, argument = _single(expression)
+        match name:
+            case "Condition":
+                return self.condition(argument)
+            case "Fn::And":
+                return all(self._holds(each) for each in argument)
+            case "Fn::Or":
+                return any(self._holds(each) for each in argument)
+            case "Fn::Not":
+                return not self._holds(argument[0])
+            case "Fn::Equals":
+                first, second = (self.resolve(each) for each in argument)
+                return _text(first) == _text(second)
+            case "Fn::Contains":
+                values, value = (self.resolve(each) for each in argument)
+                return _text(value) in [_text(each) for each in values]
+        raise TemplateError(
+            f"local AWS does not honour {name or expression!r} in a condition"
+        )
+
+    def _check_rule(self, name: str, rule: Mapping[str, Any]) -> None:
+        _refuse_unknown("rule attribute", rule, {"Assertions", "RuleCondition"})
+        if "RuleCondition" in rule and not self._holds(rule["RuleCondition"]):
+            return
+        for assertion in rule["Assertions"]:
+            if not self._holds(assertion["Assert"]):
+                raise TemplateError(
+                    f"Template validation error: Rule {name} failed: "
+                    f"{assertion.get('AssertDescription', assertion['Assert'])}"
+                )
+
+    # --- Order ---
+
+    def order(self) -> list[Declaration]:
+        """Give the active resources, each after those that it needs."""
+        active = {each.logical_id: each for each in self.active()}
+        graph = {name: self.dependencies(each) for name, each in active.items()}
+        try:
+            return [active[name] for name in graphlib.TopologicalSorter(graph).static_order()]
+        except graphlib.CycleError as error:
+            raise TemplateError(
+                "Circular dependency between resources: "
+                f"[{', '.join(dict.fromkeys(error.args[1]))}]"
+            ) from None
+
+    def dependencies(self, declaration: Declaration) -> set[str]:
+        """Give the logical ids that a resource needs."""
+        explicit = {
+            name
+            for name in declaration.depends_on
+            if name not in self.template.resources
+            or self.is_active(self.template.resources[name])
+        }
+        return explicit | set(self._references(declaration.properties))
+
+    def _references(self, value: Any) -> Iterator[str]:
+        if isinstance(value, list):
+            for each in value:
+                yield from self._references(each)
+        elif isinstance(value, dict):
+            name, argument = _single(value)
+            if name == "Ref":
+                yield from () if argument in self.values else (argument,)
+            elif name == "Fn::GetAtt":
+                yield _attribute(argument)[0]
+            elif name == "Fn::If":
+                yield from self._references(self._branch(argument))
+            elif name == "Fn::Sub":
+                yield from self._sub_references(argument)
+            else:
+                for each in value.values():
+                    yield from self._references(each)
+
+    def _sub_references(self, argument: Any) -> Iterator[str]:
+        text, variables = argument if isinstance(argument, list) else (argument, {})
+        yield from self._references(list(variables.values()))
+        for literal, name in _SUB.findall(text):
+            if not literal and name not in variables and name not in self.values:
+                yield name.split(".", 1)[0]
+
+    # --- Values ---
+
+    def shape(self, value: Any) -> Any:
+        """Give a value with its conditions decided, and nothing else resolved."""
+        if isinstance(value, list):
+            shaped = [self.shape(each) for each in value]
+            return [each for each in shaped if each is not _NO_VALUE]
+        if isinstance(value, dict):
+            name, argument = _single(value)
+            if name == "Fn::If":
+                return self.shape(self._branch(argument))
+            if name == "Ref" and argument == "AWS::NoValue":
+                return _NO_VALUE
+            if name is not None:
+                return f"<{name}>"
+            shaped_items = {key: self.shape(each) for key, each in value.items()}
+            return {k: v for k, v in shaped_items.items() if v is not _NO_VALUE}
+        return value
+
+    def resolve(self, value: Any, resources: Resources | None = None) -> Any:
+        """Evaluate a value.
+
+        Args:
+            value: Anything in a template.
+            resources: What references mean, or None where none are allowed.
+
+        Raises:
+            TemplateError: It has a function that is not honoured, or cannot be
+                evaluated.
+        """
+        if isinstance(value, str):
+            if "{{resolve:" in value:
+                raise TemplateError(
+                    f"local AWS does not honour the dynamic reference in {value!r}; "
+                    "pass the value as a parameter"
+                )
+            return value
+        if isinstance(value, list):
+            resolved = [self.resolve(each, resources) for each in value]
+            return [each for each in resolved if each is not _NO_VALUE]
+        if isinstance(value, dict):
+            name, argument = _single(value)
+            if name is not None:
+                return self._call(name, argument, resources)
+            items = {key: self.resolve(each, resources) for key, each in value.items()}
+            return {key: each for key, each in items.items() if each is not _NO_VALUE}
+        return value
+
+    def _call(self, name: str, argument: Any, resources: Resources | None) -> Any:
+        def resolve(value: Any) -> Any:
+            return self.resolve(value, resources)
+
+        match name:
+            case "Ref":
+                return self._ref(argument, resources)
+            case "Fn::GetAtt":
+                return _needed(resources, name).attribute(*_attribute(argument))
+            case "Fn::If":
+                return resolve(self._branch(argument))
+            case "Fn::Join":
+                separator, values = argument
+                return separator.join(_text(each) for each in resolve(values))
+            case "Fn::Split":
+                separator, value = argument
+                return resolve(value).split(separator)
+            case "Fn::Select":
+                return _select(int(resolve(argument[0])), resolve(argument[1]))
+            case "Fn::Sub":
+                return self._substitute(argument, resolve)
+            case "Fn::FindInMap":
+                return self._find_in_map([resolve(each) for each in argument])
+            case "Fn::ImportValue":
+                return _needed(resources, name).imported(resolve(argument))
+            case "Fn::Base64":
+                return base64.b64encode(resolve(argument).encode()).decode()
+            case "Fn::GetAZs":
+                region = resolve(argument) or self.values["AWS::Region"]
+                return [f"{region}{zone}" for zone in "abc"]
+        raise TemplateError(f"local AWS does not honour the function {name}")
+
+    def _ref(self, name: str, resources: Resources | None) -> Any:
+        if name == "AWS::NoValue":
+            return _NO_VALUE
+        if name in self.values:
+            return self.values[name]
+        if name.startswith("AWS::"):
+            raise TemplateError(f"local AWS does not honour the parameter {name}")
+        return _needed(resources, f"Ref to {name}").ref(name)
+
+    def _branch(self, argument: list[Any]) -> Any:
+        name, then, otherwise = argument
+        return then if self.condition(name) else otherwise
+
+    def _substitute(self, argument: Any, resolve: Callable[[Any], Any]) -> str:
+        text, variables = argument if isinstance(argument, list) else (argument, {})
+
+        def replace(match: re.Match[str]) -> str:
+            literal, name = match.groups()
+            if literal:
+                return f"${{{name}}}"
+            if name in variables:
+                return _text(resolve(variables[name]))
+            if "." in name:
+                return _text(resolve({"Fn::GetAtt": name}))
+            return _text(resolve({"Ref": name}))
+
+        return _SUB.sub(replace, text)
+
+    def _find_in_map(self, keys: list[Any]) -> Any:
+        found = self.template.content.get("Mappings") or {}
+        for key in keys:
+            if key not in found:
+                raise TemplateError(f"Template error: Unable to get mapping for {keys}")
+            found = found[key]
+        return found
+
+
+def _parse(body: str) -> dict[str, Any]:
+    try:
+        content = json.loads(body)
+    except ValueError:
+        try:
+            content = yaml.load(body, Loader=_Loader)  # noqa: S506
+        except yaml.YAMLError as error:
+            raise TemplateError(f"Template format error: {error}") from None
+    if not isinstance(content, dict):
+        raise TemplateError("Template format error: unsupported structure.")
+    return content
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads the short forms of functions, and leaves dates as text."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if "timestamp" not in tag]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _construct_function(loader: Any, suffix: str, node: Any) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
+    return {name: value}
+
+
+_Loader.add_multi_constructor("!", _construct_function)
+
+
+def _declare(logical_id: str, declaration: Any) -> Declaration:
+    if not isinstance(declaration, dict) or "Type" not in declaration:
+        raise TemplateError(
+            f"Template format error: [/Resources/{logical_id}] Every Resources object "
+            "must contain a Type member."
+        )
+    _refuse_unknown(f"attribute of resource {logical_id}:", declaration, _DECLARATION)
+    depends_on = declaration.get("DependsOn", [])
+    deletion_policy = declaration.get("DeletionPolicy", "Delete")
+    replace_policy = declaration.get("UpdateReplacePolicy", "Delete")
+    for policy in (deletion_policy, replace_policy):
+        if policy not in _POLICIES:
+            raise TemplateError(
+                f"Template format error: Unrecognized policy {policy!r} of {logical_id}"
+            )
+        if policy == "Snapshot":
+            raise TemplateError(
+                f"local AWS does not honour the policy Snapshot of {logical_id}"
+            )
+    return Declaration(
+        logical_id=logical_id,
+        type=declaration["Type"],
+        properties=declaration.get("Properties") or {},
+        depends_on=frozenset([depends_on] if isinstance(depends_on, str) else depends_on),
+        condition=declaration.get("Condition"),
+        deletion_policy=deletion_policy,
+        update_replace_policy=replace_policy,
+    )
+
+
+def _refuse_unknown(what: str, found: Mapping[str, Any], known: Any) -> None:
+    for name in found:
+        if name not in known:
+            raise TemplateError(f"local AWS does not honour the {what} {name}")
+
+
+def _single(value: Any) -> tuple[str | None, Any]:
+    """Give the function that a value calls and its argument, or None."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, argument),) = value.items()
+        if name in ("Ref", "Condition") or str(name).startswith("Fn::"):
+            # A policy statement's Condition is a map, a named one is text.
+            if name != "Condition" or isinstance(argument, str):
+                return name, argument
+    return None, None
+
+
+def _attribute(argument: Any) -> tuple[str, str]:
+    if isinstance(argument, str):
+        logical_id, _, name = argument.partition(".")
+        return logical_id, name
+    return argument[0], argument[1]
+
+
+def _needed(resources: Resources | None, what: str) -> Resources:
+    if resources is None:
+        raise TemplateError(f"Template error: {what} is not allowed here")
+    return resources
+
+
+def _select(index: int, values: list[Any]) -> Any:
+    if not 0 <= index < len(values):
+        raise TemplateError(
+            f"Template error: Fn::Select cannot select nonexistent value at index {index}"
+        )
+    return values[index]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
