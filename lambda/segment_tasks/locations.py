@@ -20,6 +20,11 @@ def part_file(part: int) -> str:
     return f"part-{part:05d}.json"
 
 
+def output_file(part: int) -> str:
+    """Return the name of the file that Personalize writes as a part's output."""
+    return f"{part_file(part)}.out"
+
+
 def part_name(part: int) -> str:
     """Return the name that a part's files share, without an ending."""
     return f"part-{part:05d}"
@@ -62,13 +67,17 @@ class Locations:
         """Return the key of one part of the job's input."""
         return self.input_folder(run) + part_file(part)
 
+    def plan_folder(self, run: str) -> str:
+        """Return the folder of what the tasks know about a run's prepared input."""
+        return f"{self.input_prefix}{run}.plan/"
+
     def plan(self, run: str) -> str:
         """Return the key that commits a run's prepared input."""
-        return f"{self.input_prefix}{run}.plan/plan.json"
+        return self.plan_folder(run) + "plan.json"
 
     def part_index(self, run: str, part: int) -> str:
         """Return the key of the index that says where a part's queries came from."""
-        return f"{self.input_prefix}{run}.plan/{part_name(part)}.jsonl"
+        return f"{self.plan_folder(run)}{part_name(part)}.jsonl"
 
     def output_folder(self, job_name: str) -> str:
         """Return the folder that Personalize writes a job's output to."""
@@ -88,12 +97,24 @@ class Locations:
 
     def queries_part(self, run: str, part: int) -> str:
         """Return the key of a part's queries with what became of each."""
-        return f"{self.results_folder(run)}queries/{part_name(part)}.jsonl.gz"
+        return f"{self.queries_folder(run)}{part_name(part)}.jsonl.gz"
 
     def users_part(self, run: str, part: int) -> str:
         """Return the key of a part's users."""
-        return f"{self.results_folder(run)}users/{part_name(part)}.csv.gz"
+        return f"{self.users_folder(run)}{part_name(part)}.csv.gz"
+
+    def queries_folder(self, run: str) -> str:
+        """Return the folder of a run's queries with what became of each."""
+        return f"{self.results_folder(run)}queries/"
+
+    def users_folder(self, run: str) -> str:
+        """Return the folder of a run's users."""
+        return f"{self.results_folder(run)}users/"
+
+    def accounts_folder(self, run: str) -> str:
+        """Return the folder of the accounts of a run's parts."""
+        return f"{self.results_folder(run)}parts/"
 
     def part_account(self, run: str, part: int) -> str:
         """Return the key of the account of a part: counts of what became of it."""
-        return f"{self.results_folder(run)}parts/{part_name(part)}.json"
+        return f"{self.accounts_folder(run)}{part_name(part)}.json"

@@ -1,0 +1,52 @@
+"""The accounts of a run's parts, and what they come to."""
+
+from typing import Any, NamedTuple
+
+from . import objects
+from .locations import Locations
+
+
+class Accounts(NamedTuple):
+    """What became of the queries of a run.
+
+    Attributes:
+        queries: How many were asked.
+        parts: The accounts of the parts that have one, in order.
+        incomplete: The numbers of parts with missing queries, or without an account.
+    """
+
+    queries: int
+    parts: list[dict[str, Any]]
+    incomplete: list[int]
+
+    def sum(self, what: str) -> int:
+        """Add up one of the counts of the parts."""
+        return sum(int(each[what]) for each in self.parts)
+
+    @property
+    def missing(self) -> int:
+        """How many queries have no answer."""
+        return self.queries - self.sum("queries") + self.sum("missing")
+
+
+def read(places: Locations, run: str, queries: int, parts: int) -> Accounts:
+    """Read the accounts of a run's parts.
+
+    Args:
+        places: The pipeline's places.
+        run: The run's name.
+        queries: How many queries it asked.
+        parts: How many parts they were dealt out to.
+    """
+    bucket = places.output_bucket
+    written = set(objects.keys(bucket, places.accounts_folder(run)))
+    found = []
+    incomplete = []
+    for part in range(parts):
+        key = places.part_account(run, part)
+        account = objects.read_json(bucket, key) if key in written else None
+        if account:
+            found.append(account)
+        if not account or account["missing"]:
+            incomplete.append(part)
+    return Accounts(queries, found, incomplete)

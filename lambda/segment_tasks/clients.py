@@ -1,0 +1,82 @@
+"""Clients of AWS services, made when first used.
+
+They come from botocore itself: boto3's resources, sessions and transfer manager
+would only lengthen the start of a function.
+"""
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Final, cast
+
+import botocore.session
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_personalize.client import PersonalizeClient
+    from mypy_boto3_s3.client import S3Client
+
+# Standard mode on purpose: older SDKs default to one that does not retry
+# LimitExceededException. The time-outs keep one call well inside the shortest
+# function's minute.
+_PATIENT: Final = Config(
+    retries={"mode": "standard", "total_max_attempts": 8},
+    connect_timeout=5,
+    read_timeout=60,
+)
+_BRISK: Final = Config(
+    retries={"mode": "standard", "total_max_attempts": 2},
+    connect_timeout=5,
+    read_timeout=15,
+)
+_ONCE: Final = Config(
+    retries={"mode": "standard", "total_max_attempts": 1},
+    connect_timeout=5,
+    read_timeout=25,
+)
+
+
+@cache
+def _session() -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+def _client(service: str, config: Config) -> object:
+    return _session().create_client(
+        service,
+        region_name=os.environ["AWS_REGION"],
+        config=config,
+    )
+
+
+@cache
+def s3() -> "S3Client":
+    """Return a client of S3 that outlasts throttling."""
+    return cast("S3Client", _client("s3", _PATIENT))
+
+
+@cache
+def personalize() -> "PersonalizeClient":
+    """Return a client of Personalize that outlasts its one request a second."""
+    return cast("PersonalizeClient", _client("personalize", _PATIENT))
+
+
+@cache
+def personalize_brisk() -> "PersonalizeClient":
+    """Return a client of Personalize for functions whose caller tries again."""
+    return cast("PersonalizeClient", _client("personalize", _BRISK))
+
+
+@cache
+def personalize_once() -> "PersonalizeClient":
+    """Return a client of Personalize that never repeats a request.
+
+    Creating a job is not idempotent: a silent repetition after a lost answer would
+    come back as an error about one's own job.
+    """
+    return cast("PersonalizeClient", _client("personalize", _ONCE))
+
+
+def forget() -> None:
+    """Forget all clients, so that the next ones see a changed environment."""
+    for each in (_session, s3, personalize, personalize_brisk, personalize_once):
+        each.cache_clear()

@@ -1,0 +1,250 @@
+"""Creates the job of a run, or finds that it exists; waits where it has to."""
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from . import arns, clients, jobs, times
+from .failures import (
+    SDK_ERRORS,
+    FilterNotUsable,
+    InvalidInput,
+    JobFailed,
+    QueueTimeout,
+    RunFailure,
+    SolutionVersionNotUsable,
+    access_denied,
+    code,
+    describe,
+    is_denied,
+    is_transient,
+    message,
+)
+
+_log = logging.getLogger(__name__)
+
+# A slot comes free when another job ends, which takes minutes: look often at first,
+# then such that a day of waiting stays small in the execution's history.
+_SLOT_WAIT: Final = (60, 120)
+_LATER_SLOT_WAIT: Final = (240, 360)
+_EARLY_ATTEMPTS: Final = 10
+_TRANSIENT_WAIT: Final = (5, 20)
+_REFUSED_WAIT: Final = (15, 30)
+# A role or grant that is new takes effect after a while.
+_PROPAGATION_SECONDS: Final = 180
+_NO_SLOT: Final = frozenset({"LimitExceededException", "ResourceInUseException"})
+_SPEAKS_OF_ACCESS: Final = re.compile(
+    r"\brole\b|assume|privilege|permission|authori[sz]|access|\bS3\b", re.IGNORECASE
+)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Create the job of a run, adopt one that exists, or say how long to wait.
+
+    Args:
+        event: `now`, `run`, `waiting`, `queueTimeoutSeconds`, `pollIntervalSeconds`.
+        context: The invocation; not used.
+
+    Returns:
+        The job, a wait, or a failure.
+    """
+    name = event["run"]["name"]
+    try:
+        result = _Creation(event).attempt()
+    except RunFailure as failure:
+        _log.warning("No job", extra={"run": name, "error": type(failure).__name__})
+        return _result("failed", None, event["waiting"], 0, describe(failure))
+    _log.info(
+        "Job asked for",
+        extra={
+            "run": name,
+            "outcome": result["outcome"],
+            "attempts": result["waiting"]["attempts"],
+        },
+    )
+    return result
+
+
+class _Creation:
+    """One attempt at creating a run's job."""
+
+    def __init__(self, event: dict[str, Any]) -> None:
+        self._run: dict[str, Any] = event["run"]
+        self._now: str = event["now"]
+        self._waiting: dict[str, Any] = event["waiting"]
+        self._queue_timeout: int = event["queueTimeoutSeconds"]
+        self._poll_interval: int = event["pollIntervalSeconds"]
+
+    def attempt(self) -> dict[str, Any]:
+        try:
+            return self._adopt_earlier() or self._create()
+        except SDK_ERRORS as error:
+            # Creating failed, and no job of this run was found; or finding failed.
+            return self._after(error)
+
+    def _adopt_earlier(self) -> dict[str, Any] | None:
+        """Adopt the job of a run that this one resumes, if it works or is done."""
+        for name in self._run["adoptable"]:
+            found = self._describe(name)
+            if found and not jobs.has_failed(found) and self._same_work(found):
+                return self._adopted(name, found)
+        return None
+
+    def _create(self) -> dict[str, Any]:
+        name = self._run["jobName"]
+        try:
+            answer = clients.personalize_once().create_batch_segment_job(
+                **self._request()
+            )
+        except SDK_ERRORS:
+            # Whatever it says: an earlier answer may have been lost, and the last
+            # slot may be taken by this very job.
+            found = self._describe(name)
+            if found is None:
+                raise
+            if not self._same_work(found) or jobs.output_of(found) != self._output():
+                raise JobFailed(
+                    f"A job named {name} exists already, with other input, output or "
+                    "settings, and job names can be used once only; start a new "
+                    "execution."
+                ) from None
+            return self._adopted(name, found)
+        job = jobs.state(
+            name, answer["batchSegmentJobArn"], self._now, self._output(), {}
+        )
+        return self._created(job, self._poll_interval)
+
+    def _request(self) -> dict[str, Any]:
+        run = self._run
+        request: dict[str, Any] = {
+            "jobName": run["jobName"],
+            "solutionVersionArn": run["solutionVersionArn"],
+            "numResults": run["numResults"],
+            "jobInput": {"s3DataSource": {"path": run["input"]}},
+            "jobOutput": {"s3DataDestination": {"path": run["output"]}},
+            "roleArn": os.environ["SERVICE_ROLE_ARN"],
+        }
+        if run["filterArn"]:
+            request["filterArn"] = run["filterArn"]
+        if run["tags"]:
+            request["tags"] = [
+                {"tagKey": key, "tagValue": value} for key, value in run["tags"].items()
+            ]
+        return request
+
+    def _output(self) -> str:
+        return str(self._run["output"])
+
+    def _arn(self, name: str) -> str:
+        return arns.job_arn(self._run["solutionVersionArn"], name)
+
+    def _describe(self, name: str) -> Mapping[str, Any] | None:
+        return jobs.describe(clients.personalize_brisk(), self._arn(name))
+
+    def _same_work(self, found: Mapping[str, Any]) -> bool:
+        run = self._run
+        return bool(
+            found.get("solutionVersionArn") == run["solutionVersionArn"]
+            and found.get("filterArn") == run["filterArn"]
+            and found.get("numResults", run["numResults"]) == run["numResults"]
+            and jobs.input_of(found) == run["input"]
+        )
+
+    def _adopted(self, name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+        job = jobs.state(name, self._arn(name), self._now, jobs.output_of(found), found)
+        # What is done already need not be waited for.
+        over = found["status"] == jobs.ACTIVE or jobs.has_failed(found)
+        return self._created(job, 1 if over else self._poll_interval)
+
+    def _created(self, job: dict[str, Any], wait: int) -> dict[str, Any]:
+        return _result("created", job, self._waiting, wait, None)
+
+    def _after(self, error: Exception) -> dict[str, Any]:
+        """Wait after an error that passes, or fail in the service's words."""
+        if isinstance(error, ClientError) and code(error) in _NO_SLOT:
+            early = self._waiting["attempts"] < _EARLY_ATTEMPTS
+            return self._wait(_SLOT_WAIT if early else _LATER_SLOT_WAIT, error)
+        if is_transient(error):
+            return self._wait(_TRANSIENT_WAIT, error)
+        if self._may_be_propagation(error):
+            return self._wait(_REFUSED_WAIT, error, refused=True)
+        raise self._final(error) from error
+
+    def _may_be_propagation(self, error: Exception) -> bool:
+        refused = is_denied(error) or (
+            isinstance(error, ClientError)
+            and code(error) == "InvalidInputException"
+            and _SPEAKS_OF_ACCESS.search(message(error)) is not None
+        )
+        since = self._waiting["refusedSince"] or self._now
+        return refused and times.seconds_since(since, self._now) < _PROPAGATION_SECONDS
+
+    def _wait(
+        self, between: tuple[int, int], error: Exception, *, refused: bool = False
+    ) -> dict[str, Any]:
+        since = self._waiting["since"] or self._now
+        left = self._queue_timeout - times.seconds_since(since, self._now)
+        if left <= 0:
+            raise QueueTimeout(
+                f"No job could be created within {self._queue_timeout:,} seconds; the "
+                f"last answer of Personalize was: {message(error)} Up to 5 jobs may be "
+                "pending or running per account and Region, whoever started them. "
+                f'Start an execution with {{"resume": "{self._run["name"]}"}} to try '
+                "again with the same input, or give the pipeline a longer "
+                "queue_timeout."
+            )
+        attempts = self._waiting["attempts"] + 1
+        seconds = _jittered(between, f"{self._run['name']} {attempts}")
+        waiting = {
+            "since": since,
+            "attempts": attempts,
+            "refusedSince": (self._waiting["refusedSince"] or self._now)
+            if refused
+            else None,
+        }
+        return _result("wait", None, waiting, max(1, min(seconds, int(left))), None)
+
+    def _final(self, error: Exception) -> RunFailure:
+        words = message(error)
+        if not isinstance(error, ClientError):
+            return JobFailed(
+                f"The request to create the job could not be made: {words}"
+            )
+        if is_denied(error):
+            return access_denied(error, self._arn(self._run["jobName"]))
+        refused = f"Personalize refused to create the job ({code(error)}): {words}"
+        if code(error) == "ResourceNotFoundException":
+            if self._run["filterArn"] and "filter" in words.lower():
+                return FilterNotUsable(refused)
+            return SolutionVersionNotUsable(refused)
+        if code(error) in {"InvalidInputException", "TooManyTagsException"}:
+            return InvalidInput(refused)
+        return JobFailed(refused)
+
+
+def _jittered(between: tuple[int, int], seed: str) -> int:
+    """Pick seconds from a range: the same for the same seed, spread over seeds."""
+    least, most = between
+    digest = hashlib.sha256(seed.encode()).digest()
+    return least + int.from_bytes(digest[:4]) % (most - least + 1)
+
+
+def _result(
+    outcome: str,
+    job: dict[str, Any] | None,
+    waiting: dict[str, Any],
+    wait_seconds: int,
+    failure: dict[str, str] | None,
+) -> dict[str, Any]:
+    return {
+        "outcome": outcome,
+        "job": job,
+        "waiting": waiting,
+        "waitSeconds": wait_seconds,
+        "failure": failure,
+    }

@@ -1,0 +1,145 @@
+"""The input of an execution: what it may say, and what holds where it says nothing."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from . import arns, limits
+from .failures import InvalidInput
+
+RESUME: Final = "resume"
+KEYS: Final = (
+    "queries",
+    "numResults",
+    "filterArn",
+    "solutionVersionArn",
+    "tags",
+    RESUME,
+)
+
+
+class Request(NamedTuple):
+    """What an execution asks for, with the pipeline's defaults filled in.
+
+    Attributes:
+        queries: A key or folder of query files, or None for all of them.
+        num_results: Users per segment.
+        filter_arn: The filter, or None.
+        solution_version_arn: The solution version, or None for the default.
+        tags: Tags of the job.
+        resume: The run to resume, or None.
+    """
+
+    queries: str | None
+    num_results: int
+    filter_arn: str | None
+    solution_version_arn: str | None
+    tags: dict[str, str]
+    resume: str | None
+
+
+def read(given: object, defaults: Mapping[str, Any], run_prefix: str) -> Request:
+    """Check an execution's input.
+
+    Args:
+        given: The input, any JSON. Keys that are null count as left out.
+        defaults: `numResults`, `filterArn` and `tags` of the pipeline.
+        run_prefix: What the names of the pipeline's runs start with.
+
+    Returns:
+        What it asks for.
+
+    Raises:
+        InvalidInput: A key is not known, or a value is not allowed.
+    """
+    if not isinstance(given, dict):
+        raise InvalidInput(
+            "The execution input must be a JSON object, such as {} or "
+            f'{{"queries": "some-file.json"}}, got {_kind(given)}.'
+        )
+    unknown = sorted(given.keys() - set(KEYS))
+    if unknown:
+        raise InvalidInput(
+            f"The execution input has the unknown key {', '.join(map(repr, unknown))}; "
+            f"allowed are {', '.join(KEYS)}."
+        )
+    values = {key: value for key, value in given.items() if value is not None}
+    resume = _resume(values, run_prefix)
+    return Request(
+        queries=_queries(values.get("queries")),
+        num_results=_num_results(values.get("numResults", defaults["numResults"])),
+        filter_arn=_arn("filterArn", values, arns.FILTER) or defaults["filterArn"],
+        solution_version_arn=_arn("solutionVersionArn", values, arns.SOLUTION_VERSION),
+        tags=_tags(values.get("tags", {}), defaults["tags"]),
+        resume=resume,
+    )
+
+
+def _kind(value: object) -> str:
+    kinds = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+def _resume(values: Mapping[str, Any], run_prefix: str) -> str | None:
+    if RESUME not in values:
+        return None
+    others = ", ".join(key for key in values if key != RESUME)
+    if others:
+        raise InvalidInput(
+            f"The execution input has resume together with {others}; a resumed run "
+            "uses the input and settings of the run that it resumes, so give resume "
+            "alone."
+        )
+    resume = values[RESUME]
+    name = rf"{re.escape(run_prefix)}-[0-9a-f]+"
+    if not isinstance(resume, str) or not re.fullmatch(name, resume):
+        raise InvalidInput(
+            "In the execution input, resume must be the name of a run of this "
+            f"pipeline, such as {run_prefix}-0123456789abcdef, got {resume!r}."
+        )
+    return resume
+
+
+def _queries(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value.strip("/")):
+        return value
+    raise InvalidInput(
+        "In the execution input, queries must be the key of a query file or the name "
+        f"of a folder of them, got {value!r}; leave it out to use all query files."
+    )
+
+
+def _num_results(value: object) -> int:
+    problem = limits.num_results_problem(value)
+    if problem or not isinstance(value, int):
+        raise InvalidInput(f"In the execution input, numResults {problem}.")
+    return value
+
+
+def _arn(key: str, values: Mapping[str, Any], kind: str) -> str | None:
+    if key not in values:
+        return None
+    problem = arns.problem(values[key], kind)
+    if problem:
+        raise InvalidInput(f"In the execution input, {key} {problem}.")
+    return str(values[key])
+
+
+def _tags(value: object, defaults: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise InvalidInput(
+            "In the execution input, tags must be an object of keys and values, got "
+            f"{_kind(value)}."
+        )
+    for key, text in value.items():
+        problem = limits.tag_problem(key, text)
+        if problem:
+            raise InvalidInput(f"In the execution input, tags are wrong: {problem}.")
+    tags = {**defaults, **value}
+    if len(tags) > limits.MAX_TAGS:
+        raise InvalidInput(
+            f"The execution input's {len(value)} tags and the pipeline's "
+            f"{len(defaults)} are {len(tags)} together; Personalize takes at most "
+            f"{limits.MAX_TAGS}."
+        )
+    return tags

@@ -1,0 +1,263 @@
+r"""Expressions of Personalize: the item attributes of a query, and filters.
+
+A query's expression is `ITEMS.column = "value"`, repeated with `AND`. The developer
+guide allows nothing else: no OR, no IN, no ranges. Where it is silent (the case of
+keywords and columns, numbers without quotes, what `\` may stand before) this parser
+takes what it finds.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+_TOKEN: Final = re.compile(
+    r"""
+      (?P<space>\s+)
+    | (?P<string>"(?:[^"\\]|\\.)*")
+    | (?P<number>[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
+    | (?P<word>[\w-]+(?:\.[\w-]+)*)
+    | (?P<operator>[=!<>]=|<>|&&|\|\||.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_PLACEHOLDER: Final = re.compile(r"\$(\w+)")
+_TYPOGRAPHIC_QUOTES: Final = frozenset(
+    "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b"
+    "\u00ab\u00bb\u2039\u203a\u2032\u2033\u0060\u00b4"
+)
+_RANGES: Final = frozenset({"<", ">", "<=", ">=", "BETWEEN"})
+
+_SPLIT_OR = (
+    "OR is not supported; write one query per alternative, each on a line of its own"
+)
+_SPLIT_IN = (
+    "IN is not supported, only = is; write one query per value, each on a line of "
+    "its own"
+)
+_NO_NOT = (
+    "inequality is not supported, only = is; leave users out with a filter instead"
+)
+_NO_RANGE = "ranges are not supported, only = is; write one query per value"
+_QUOTE = 'write the value in double quotes, as in ITEMS.column = "value"'
+
+
+class Condition(NamedTuple):
+    """One comparison: a column of the Items dataset and the value it is to have."""
+
+    column: str
+    value: str
+
+
+class ExpressionError(ValueError):
+    """An expression that Personalize does not take.
+
+    Attributes:
+        message: What is wrong and what to write instead, without quoting the text.
+        position: Where in the text, from 0.
+    """
+
+    def __init__(self, message: str, position: int) -> None:
+        """Set what is wrong, and where."""
+        super().__init__(message)
+        self.message = message
+        self.position = position
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    position: int
+
+    @property
+    def keyword(self) -> str:
+        return self.text.upper()
+
+
+def parse(text: str) -> tuple[Condition, ...]:
+    """Parse the `itemAttributes` of a query.
+
+    Args:
+        text: The expression, as it is after decoding the JSON around it.
+
+    Returns:
+        Its conditions, in order.
+
+    Raises:
+        ExpressionError: It is not conditions joined by AND; says where, and what to
+            write instead.
+    """
+    tokens = _tokens(text)
+    end = _Token("end", "", len(text))
+    conditions: list[Condition] = []
+    index = 0
+
+    def at(offset: int) -> _Token:
+        return tokens[index + offset] if index + offset < len(tokens) else end
+
+    while True:
+        conditions.append(
+            Condition(_column(at(0), at(1)), _value(_after_equals(at(1), at(2))))
+        )
+        index += 3
+        if at(0) is end:
+            return tuple(conditions)
+        _expect_and(at(0))
+        index += 1
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens = []
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup or ""
+        if kind != "space":
+            tokens.append(_Token(kind, match[0], match.start()))
+    return tokens
+
+
+def _column(token: _Token, following: _Token) -> str:
+    if token.kind == "end":
+        raise ExpressionError(
+            'a condition is missing; write ITEMS.column = "value"', token.position
+        )
+    _refuse_misuse(token)
+    if token.kind != "word":
+        raise ExpressionError(
+            "a condition starts with a column of the Items dataset; write "
+            'ITEMS.column = "value"',
+            token.position,
+        )
+    table, _, column = token.text.partition(".")
+    if table.upper() == "ITEMS" and column and "." not in column:
+        return column
+    if table.upper() == "ITEMS":
+        raise ExpressionError(
+            "a column is written ITEMS.column, without spaces around its one dot",
+            token.position,
+        )
+    if column:
+        raise ExpressionError(
+            "only columns of the Items dataset can be used; write ITEMS.column",
+            token.position,
+        )
+    if token.keyword == "AND":
+        raise ExpressionError(
+            'AND needs a condition before it; write ITEMS.column = "value" AND '
+            'ITEMS.column = "value"',
+            token.position,
+        )
+    if token.keyword == "NOT" or following.keyword == "NOT":
+        raise ExpressionError(_NO_NOT, token.position)
+    raise ExpressionError(
+        "ITEMS. is missing before the column; write ITEMS.column", token.position
+    )
+
+
+def _after_equals(token: _Token, following: _Token) -> _Token:
+    """Check that a token is `=`, and return the one that is the value."""
+    if token.text == "=":
+        return following
+    if token.text == "==":
+        raise ExpressionError("write = instead of ==", token.position)
+    if token.text in {"!=", "<>"} or token.keyword in {"NOT", "IS"}:
+        raise ExpressionError(_NO_NOT, token.position)
+    if token.keyword in {"IN", "CONTAINS", "LIKE"}:
+        raise ExpressionError(
+            _SPLIT_IN
+            if token.keyword == "IN"
+            else "only = is supported; write the whole value",
+            token.position,
+        )
+    if token.keyword in _RANGES:
+        raise ExpressionError(_NO_RANGE, token.position)
+    _refuse_misuse(token)
+    raise ExpressionError(
+        '= is missing after the column; write ITEMS.column = "value"', token.position
+    )
+
+
+def _value(token: _Token) -> str:
+    if token.kind == "string":
+        return re.sub(r"\\(.)", r"\1", token.text[1:-1], flags=re.DOTALL)
+    if token.kind == "number":
+        return token.text
+    if token.kind == "end":
+        raise ExpressionError("a value is missing after =; " + _QUOTE, token.position)
+    if token.text in {"=", ">", "<"}:
+        raise ExpressionError("only = is supported, once", token.position)
+    if token.text in {"(", "["}:
+        raise ExpressionError(
+            "lists are not supported; write one query per value, each on a line of "
+            "its own",
+            token.position,
+        )
+    _refuse_misuse(token)
+    raise ExpressionError(_QUOTE, token.position)
+
+
+def _expect_and(token: _Token) -> None:
+    if token.keyword == "AND":
+        return
+    if token.keyword in {"OR", "||"}:
+        raise ExpressionError(_SPLIT_OR, token.position)
+    if token.text in {"&&", "&", ",", ";"}:
+        raise ExpressionError("write AND between conditions", token.position)
+    _refuse_misuse(token)
+    raise ExpressionError(
+        "conditions are joined by AND, and a value ends at its closing quote; write "
+        'ITEMS.column = "value" AND ITEMS.column = "value", with \\ before a quote '
+        "that belongs to the value",
+        token.position,
+    )
+
+
+def _refuse_misuse(token: _Token) -> None:
+    """Refuse what is wrong wherever it stands, with the advice that fits it."""
+    if token.text == "'":
+        raise ExpressionError(
+            "single quotes are not supported; " + _QUOTE, token.position
+        )
+    if token.text in _TYPOGRAPHIC_QUOTES:
+        raise ExpressionError(
+            'typographic quotes are not quotes; write the straight "', token.position
+        )
+    if token.text == '"':
+        raise ExpressionError(
+            'a double quote is not closed; end the value with ", and write \\ before '
+            "a quote that belongs to it",
+            token.position,
+        )
+    if token.text == "\\":
+        raise ExpressionError(
+            "one backslash too many: in JSON, a quote around a value is written "
+            r'\", as in "ITEMS.column = \"value\""',
+            token.position,
+        )
+    if token.text in {"(", ")"}:
+        raise ExpressionError(
+            "parentheses are not supported; write conditions joined by AND",
+            token.position,
+        )
+    if token.text == "$":
+        raise ExpressionError(
+            "placeholders belong to filters; " + _QUOTE, token.position
+        )
+
+
+def placeholders(filter_expression: str) -> frozenset[str]:
+    """Return the names of a filter's placeholders, without their `$`.
+
+    Args:
+        filter_expression: The expression, as DescribeFilter returns it.
+    """
+    return frozenset(_PLACEHOLDER.findall(_STRING.sub("", filter_expression)))
+
+
+def uses_interactions(filter_expression: str) -> bool:
+    """Tell whether a filter looks at the Interactions dataset.
+
+    Args:
+        filter_expression: The expression, as DescribeFilter returns it.
+    """
+    return bool(
+        re.search(r"\bInteractions\s*\.", _STRING.sub("", filter_expression), re.I)
+    )

@@ -1,0 +1,175 @@
+"""Ends a run: accounts for every query, or records why the run failed."""
+
+import logging
+from typing import Any, Final
+
+from . import accounts, manifest, plans, times
+from .accounts import Accounts
+from .failures import (
+    MAX_CAUSE_LENGTH,
+    AccessDenied,
+    OutputIncomplete,
+    RunFailure,
+    TooManyFailedQueries,
+    describe,
+    describe_caught,
+    shorten,
+)
+from .locations import Locations, run_name, uri
+
+_log = logging.getLogger(__name__)
+
+# Whether output can appear after a job is ACTIVE is not documented.
+_LOOK_SECONDS: Final = 300
+_SOON_SECONDS: Final = 60
+# Looking again at so many parts goes into the execution's history each time.
+_MANY_PARTS: Final = 100
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """End a run, or say when to look again for output that is missing.
+
+    Args:
+        event: `now`, `execution`, `run`, `job`, `looking`, `maxFailedQueries` and the
+            `failure` to record, if any.
+        context: The invocation; not used.
+
+    Returns:
+        The run's result, what is still missing, or its failure.
+    """
+    places = Locations()
+    name = (event["run"] or {}).get("name") or run_name(
+        places.run_prefix, event["execution"]["arn"]
+    )
+    if event["failure"] is not None:
+        return _record(event, places, name, _given_failure(event["failure"]))
+    try:
+        return _account(event, places, name)
+    except OutputIncomplete as failure:
+        return _record(event, places, name, describe(failure))
+
+
+def _given_failure(failure: dict[str, Any]) -> dict[str, str]:
+    if "caught" in failure:
+        return describe_caught(failure["state"], failure["caught"])
+    return {"error": failure["error"], "cause": failure["cause"]}
+
+
+def _account(event: dict[str, Any], places: Locations, name: str) -> dict[str, Any]:
+    """Account for every query of a run whose job is done."""
+    plan = plans.read(places, name)
+    if plan is None:
+        raise OutputIncomplete(
+            f"{uri(places.input_bucket, places.plan(name))}, which says what was "
+            "asked, is gone; prepared input is kept for 30 days. The raw output is not "
+            "touched."
+        )
+    found = accounts.read(places, name, plan["run"]["queries"], plan["parts"])
+    left = _LOOK_SECONDS - times.seconds_since(_since(event), event["now"])
+    if found.incomplete and left > 0:
+        return _look_again(event, found, int(left))
+    failure = _verdict(event, places, name, found)
+    described = describe(failure) if failure else None
+    record = manifest.build(places, event, event["run"], plan, found, described)
+    manifest.write(places, record)
+    if described:
+        return _failed(event, places, name, described)
+    return _succeeded(event, places, name, found)
+
+
+def _since(event: dict[str, Any]) -> str:
+    return str(event["looking"]["since"] or event["now"])
+
+
+def _look_again(event: dict[str, Any], found: Accounts, left: int) -> dict[str, Any]:
+    wait = _SOON_SECONDS if len(found.incomplete) <= _MANY_PARTS else _LOOK_SECONDS
+    return {
+        **_result(event, "lookAgain"),
+        "waitSeconds": max(1, min(wait, left)),
+        "parts": found.incomplete,
+        "looking": {"since": _since(event)},
+    }
+
+
+def _verdict(
+    event: dict[str, Any], places: Locations, name: str, found: Accounts
+) -> RunFailure | None:
+    results = uri(places.output_bucket, places.results_folder(name))
+    if found.incomplete:
+        return OutputIncomplete(
+            f"The job is done, but {found.missing:,} of {found.queries:,} queries have "
+            "neither users nor an error in its output, also after looking again for "
+            f"{_LOOK_SECONDS // 60} minutes. Everything else is saved in {results}; "
+            "beneath queries/ there, their status is missing. Start an execution with "
+            f'{{"resume": "{name}"}} to look once more.'
+        )
+    failed, most = found.sum("failed"), event["maxFailedQueries"]
+    if most is not None and failed > most:
+        return TooManyFailedQueries(
+            f"{failed:,} of {found.queries:,} queries failed, and max_failed_queries "
+            f"is {most:,}. All results are saved in {results}; beneath queries/ there "
+            "is the reason for each."
+        )
+    return None
+
+
+def _record(
+    event: dict[str, Any], places: Locations, name: str, failure: dict[str, str]
+) -> dict[str, Any]:
+    """Record a failure that another step reports."""
+    try:
+        plan = plans.read(places, name)
+        found = Accounts(0, [], [])
+        if plan:
+            found = accounts.read(places, name, plan["run"]["queries"], plan["parts"])
+        run = plan["run"] if plan else {"name": name, **(event["run"] or {})}
+        manifest.write(places, manifest.build(places, event, run, plan, found, failure))
+    except AccessDenied as denied:
+        # What went wrong first is what has to be told.
+        _log.warning("Manifest not written", extra={"run": name})
+        cause = f"{failure['cause']} The manifest could not be written: {denied}"
+        return _result(event, "failed", {**failure, "cause": shorten(cause)})
+    return _failed(event, places, name, failure)
+
+
+def _failed(
+    event: dict[str, Any], places: Locations, name: str, failure: dict[str, str]
+) -> dict[str, Any]:
+    where = f" Manifest: {uri(places.output_bucket, places.manifest(name))}"
+    cause = shorten(failure["cause"], MAX_CAUSE_LENGTH - len(where)) + where
+    _log.warning("Run failed", extra={"run": name, "error": failure["error"]})
+    return _result(event, "failed", {"error": failure["error"], "cause": cause})
+
+
+def _succeeded(
+    event: dict[str, Any], places: Locations, name: str, found: Accounts
+) -> dict[str, Any]:
+    counts = {
+        "queries": found.queries,
+        "failedQueries": found.sum("failed"),
+        "users": found.sum("users"),
+    }
+    _log.info("Run succeeded", extra={"run": name, **counts})
+    result = {
+        "run": name,
+        "jobName": event["job"]["name"],
+        "jobArn": event["job"]["arn"],
+        "solutionVersionArn": event["run"]["solutionVersionArn"],
+        **counts,
+        "manifest": uri(places.output_bucket, places.manifest(name)),
+        "output": event["job"]["output"],
+    }
+    return {**_result(event, "succeeded"), "result": result}
+
+
+def _result(
+    event: dict[str, Any], outcome: str, failure: dict[str, str] | None = None
+) -> dict[str, Any]:
+    return {
+        "outcome": outcome,
+        "waitSeconds": 0,
+        "parts": [],
+        "looking": event["looking"],
+        "result": None,
+        "failure": failure,
+    }

@@ -1,0 +1,74 @@
+"""Batch segment jobs, as the state machine passes them on."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from . import times
+from .failures import SDK_ERRORS, is_not_found
+
+if TYPE_CHECKING:
+    from mypy_boto3_personalize.client import PersonalizeClient
+
+ACTIVE = "ACTIVE"
+
+
+def describe(client: "PersonalizeClient", arn: str) -> Mapping[str, Any] | None:
+    """Describe a job.
+
+    Args:
+        client: A client of Personalize.
+        arn: The job's ARN.
+
+    Returns:
+        What the service says of it, or None if it does not exist.
+
+    Raises:
+        ClientError: Anything else.
+    """
+    try:
+        answer = client.describe_batch_segment_job(batchSegmentJobArn=arn)
+    except SDK_ERRORS as error:
+        if is_not_found(error):
+            return None
+        raise
+    return answer["batchSegmentJob"]
+
+
+def has_failed(description: Mapping[str, Any]) -> bool:
+    """Tell whether a job ended without output."""
+    return str(description.get("status", "")).endswith("FAILED")
+
+
+def output_of(description: Mapping[str, Any]) -> str:
+    """Return the folder that a job writes to."""
+    folder = description.get("jobOutput", {}).get("s3DataDestination", {})
+    return str(folder.get("path", ""))
+
+
+def input_of(description: Mapping[str, Any]) -> str:
+    """Return what a job reads."""
+    return str(description.get("jobInput", {}).get("s3DataSource", {}).get("path", ""))
+
+
+def state(
+    name: str, arn: str, since: str, output: str, description: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a job as the state machine passes it on.
+
+    Args:
+        name: Its name.
+        arn: Its ARN.
+        since: When this execution took it up.
+        output: The folder that it writes to.
+        description: What the service says of it; empty right after its creation.
+    """
+    return {
+        "name": name,
+        "arn": arn,
+        "status": description.get("status"),
+        "since": since,
+        "createdAt": times.text(description.get("creationDateTime")),
+        "updatedAt": times.text(description.get("lastUpdatedDateTime")),
+        "finishedAt": None,
+        "output": output,
+    }

@@ -1,0 +1,123 @@
+"""The manifest of a run: what happened, complete, also when the run failed."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from . import objects
+from .accounts import Accounts
+from .lines import split
+from .locations import Locations, uri
+
+SCHEMA_VERSION: Final = 1
+
+
+def build(
+    places: Locations,
+    event: Mapping[str, Any],
+    run: Mapping[str, Any],
+    plan: Mapping[str, Any] | None,
+    accounts: Accounts,
+    failure: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """Build the manifest of a run.
+
+    Args:
+        places: The pipeline's places.
+        event: `now`, `execution` and `job` of the run.
+        run: The run; only its name if it failed before its input was prepared.
+        plan: Its plan, or None without prepared input.
+        accounts: What became of its queries.
+        failure: Why it failed, or None.
+    """
+    name = run["name"]
+    return {
+        "schemaVersion": SCHEMA_VERSION,
+        "run": name,
+        "status": "FAILED" if failure else "SUCCEEDED",
+        "failure": failure,
+        "executionArn": event["execution"]["arn"],
+        "startedAt": event["execution"]["startedAt"],
+        "finishedAt": event["now"],
+        "solutionVersionArn": run.get("solutionVersionArn"),
+        "recipe": run.get("recipe"),
+        "filterArn": run.get("filterArn"),
+        "numResults": run.get("numResults"),
+        "job": _job(event["job"], run),
+        "queries": {
+            "total": accounts.queries,
+            "segments": accounts.sum("segments"),
+            "empty": accounts.sum("empty"),
+            "failed": accounts.sum("failed"),
+            "missing": accounts.missing,
+        },
+        "users": accounts.sum("users"),
+        "sources": plan["sources"] if plan else [],
+        "results": {
+            "queries": uri(places.output_bucket, places.queries_folder(name)),
+            "users": uri(places.output_bucket, places.users_folder(name)),
+        }
+        if accounts.parts
+        else None,
+        "parts": accounts.parts,
+        "invalidLines": _invalid_lines(places, name, failure),
+        "notes": [*(plan["notes"] if plan else []), *_notes(event, run, accounts)],
+    }
+
+
+def _job(
+    job: Mapping[str, Any] | None, run: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    if job is None:
+        return None
+    known = ("name", "arn", "status", "createdAt", "updatedAt")
+    return {
+        **{key: job[key] for key in known},
+        "input": run.get("input"),
+        "output": job["output"],
+    }
+
+
+def _invalid_lines(
+    places: Locations, run: str, failure: Mapping[str, str] | None
+) -> dict[str, Any] | None:
+    """Count the lines that were refused; several problems may be in one."""
+    # Anything else is left from an attempt whose queries were corrected since.
+    if not failure or failure["error"] != "InvalidInput":
+        return None
+    key = places.invalid_lines(run)
+    try:
+        reader = objects.ObjectReader(places.output_bucket, key)
+    except FileNotFoundError:
+        return None
+    count = 0
+    last = None
+    for line in split(reader.chunks()):
+        problem = json.loads(line)
+        place = (problem["file"], problem["line"])
+        count += place != last
+        last = place
+    return {"count": count, "location": uri(places.output_bucket, key)}
+
+
+def _notes(
+    event: Mapping[str, Any], run: Mapping[str, Any], accounts: Accounts
+) -> list[str]:
+    notes = []
+    job = event["job"]
+    if job and job["name"] != run["name"]:
+        notes.append(f"The job {job['name']} of an earlier run was adopted.")
+    unrecognized = accounts.sum("unrecognized")
+    if unrecognized:
+        notes.append(
+            f"{unrecognized:,} lines of the raw output answer no query of this run, or "
+            "cannot be read; nothing in the results comes from them."
+        )
+    return notes
+
+
+def write(places: Locations, manifest: Mapping[str, Any]) -> None:
+    """Write a run's manifest beside its results."""
+    objects.write_json(
+        places.output_bucket, places.manifest(str(manifest["run"])), manifest
+    )

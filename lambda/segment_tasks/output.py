@@ -1,0 +1,335 @@
+r"""The raw output of a batch segment job, read in constant memory.
+
+Each line answers a query, and may hold millions of users. Seen in real outputs is
+`{"input": {…}, "output": {"usersList": […]}, "error": null}`; the developer guide
+shows `recommendedUsers` and, for one recipe, the query's keys without `input`. Both
+are read, with keys in any order and others beside them.
+
+Reading has two steps, since a line may name its query after its users: `scan` finds
+what each line says and where its users are, `slices` then reads those.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+QUERY_KEYS: Final = ("itemId", "itemAttributes", "filterValues")
+_USERS_KEYS: Final = ("usersList", "recommendedUsers")
+# A query, an error or a single user's id is far smaller; without a bound, a broken
+# file could fill the memory.
+_LONGEST_VALUE: Final = 1024 * 1024
+
+_STRING_PATTERN: Final = (
+    rb'"[^"\\\x00-\x1f]*+'
+    rb'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"'
+)
+_SPACE: Final = rb"[ \t\r]*+"
+_SPACES: Final = re.compile(_SPACE)
+_STRING: Final = re.compile(_STRING_PATTERN)
+# Complete users, each with its comma, and the last one with the end of the list.
+_USERS: Final = re.compile(rb"(?:%b%b%b,)*+" % (_SPACE, _STRING_PATTERN, _SPACE))
+_LAST_USER: Final = re.compile(rb"%b%b%b(?=\])" % (_SPACE, _STRING_PATTERN, _SPACE))
+_SCALAR: Final = re.compile(rb'[^\s"{}\[\],:]++')
+
+
+class Span(NamedTuple):
+    """A stretch of a list of users: where it starts, and where it has ended."""
+
+    start: int
+    end: int
+
+
+class Answer(NamedTuple):
+    """What a line of the output says.
+
+    Attributes:
+        query: The query that it answers, as far as it is echoed.
+        error: The service's reason why the query failed, or None.
+        users: Where its users are, in stretches of about 1 MB; None where the line
+            has no list of users.
+    """
+
+    query: dict[str, Any]
+    error: str | None
+    users: tuple[Span, ...] | None
+
+
+class _MalformedError(Exception):
+    """The line is not an object as expected."""
+
+
+def scan(chunks: Iterable[bytes]) -> Iterator[Answer | None]:
+    """Find what each line of an output file says.
+
+    Args:
+        chunks: The file, as a stream.
+
+    Yields:
+        An answer for each line that is not blank, or None where it cannot be read.
+    """
+    window = _Window(iter(chunks))
+    while True:
+        following = window.peek()
+        if following == b"":
+            return
+        if following == b"\n":
+            window.skip(1)
+            continue
+        try:
+            yield _answer(window)
+        except _MalformedError:
+            yield None
+            window.skip_line()
+
+
+def slices(chunks: Iterable[bytes], spans: Sequence[Span]) -> Iterator[list[str]]:
+    """Read users.
+
+    Args:
+        chunks: The file that was scanned, as a stream.
+        spans: Where the users are, in ascending order.
+
+    Yields:
+        The users of each span.
+    """
+    stream = iter(chunks)
+    data, base = b"", 0
+    for start, end in spans:
+        while base + len(data) < start:
+            base += len(data)
+            data = next(stream)
+        if base < start:
+            data, base = data[start - base :], start
+        while base + len(data) < end:
+            data += next(stream)
+        users: list[str] = json.loads(b"[%b]" % data[: end - base])
+        yield users
+        data, base = data[end - base :], end
+
+
+class _Window:
+    """The part of the stream that is being looked at.
+
+    Whitespace here never includes line feeds: a line that is cut off ends where it
+    ends, and the next one is read.
+    """
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._data = b""
+        self._at = 0
+        self._base = 0
+        self._keep: int | None = None
+
+    @property
+    def position(self) -> int:
+        """Where in the stream the next byte is."""
+        return self._base + self._at
+
+    def _more(self) -> bool:
+        """Read on; drop what has been looked at, unless it is to be kept."""
+        chunk = next(self._chunks, b"")
+        keep = self._at if self._keep is None else self._keep
+        self._data = self._data[keep:] + chunk
+        self._base += keep
+        self._at -= keep
+        if self._keep is not None:
+            self._keep = 0
+        return bool(chunk)
+
+    def peek(self) -> bytes:
+        """Return the next byte after whitespace; none at the end of the stream."""
+        while True:
+            match = _SPACES.match(self._data, self._at)
+            self._at = match.end() if match else self._at
+            if self._at < len(self._data) or not self._more():
+                return self._data[self._at : self._at + 1]
+
+    def skip(self, count: int) -> None:
+        """Pass by bytes that were peeked at."""
+        self._at += count
+
+    def skip_line(self) -> None:
+        """Pass by what is left of the line."""
+        self._keep = None
+        while True:
+            end = self._data.find(b"\n", self._at)
+            if end >= 0:
+                self._at = end + 1
+                return
+            self._at = len(self._data)
+            if not self._more():
+                return
+
+    def expect(self, wanted: bytes) -> None:
+        """Pass by one byte after whitespace, which must be this one."""
+        if self.peek() != wanted:
+            raise _MalformedError
+        self._at += 1
+
+    def match(self, pattern: re.Pattern[bytes]) -> bytes | None:
+        """Pass by what a pattern matches in what has been read so far."""
+        match = pattern.match(self._data, self._at)
+        if match is None:
+            return None
+        self._at = match.end()
+        return match[0]
+
+    def grow(self) -> None:
+        """Read on, since what was looked for may not be complete yet."""
+        # No value spans lines, so a line feed shows that none is coming.
+        rest = len(self._data) - self._at
+        if rest > _LONGEST_VALUE or self._data.find(b"\n", self._at) >= 0:
+            raise _MalformedError
+        if not self._more():
+            raise _MalformedError
+
+    def take_string(self) -> bytes:
+        """Pass by a string, and return it in its quotes."""
+        while (string := self.match(_STRING)) is None:
+            self.grow()
+        return string
+
+    def skip_scalar(self) -> None:
+        """Pass by a number or a word, which may go on where the data ends so far."""
+        while self.match(_SCALAR) and self._at == len(self._data) and self._more():
+            pass
+
+    def keep(self) -> None:
+        """Keep what comes from here on, until it is captured."""
+        self._keep = self._at
+
+    def kept(self) -> int:
+        """Return how many bytes are kept."""
+        return 0 if self._keep is None else self._at - self._keep
+
+    def captured(self) -> bytes:
+        """Return what was passed by since `keep`."""
+        start, self._keep = self._keep or 0, None
+        return self._data[start : self._at]
+
+
+def _answer(window: _Window) -> Answer:
+    echoed: dict[str, Any] = {}
+    lists: dict[str, tuple[Span, ...]] = {}
+    found: dict[str, Any] = {"input": None, "error": None}
+
+    def in_output(key: str) -> None:
+        if key in _USERS_KEYS and window.peek() == b"[":
+            lists[key] = _users(window)
+        else:
+            _skip_value(window)
+
+    def in_line(key: str) -> None:
+        if key == "output" and window.peek() == b"{":
+            _object(window, in_output)
+        elif key in found:
+            found[key] = _value(window)
+        elif key in QUERY_KEYS:
+            echoed[key] = _value(window)
+        else:
+            _skip_value(window)
+
+    _object(window, in_line)
+    if window.peek() not in {b"\n", b""}:
+        raise _MalformedError
+    query = found["input"] if isinstance(found["input"], dict) else echoed
+    users = next((lists[key] for key in _USERS_KEYS if key in lists), None)
+    return Answer(query, _error(found["error"]), users)
+
+
+def _error(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _object(window: _Window, read: Callable[[str], None]) -> None:
+    """Read an object, handing each key to a function that reads its value."""
+    window.expect(b"{")
+    if window.peek() == b"}":
+        window.skip(1)
+        return
+    while True:
+        if window.peek() != b'"':
+            raise _MalformedError
+        key = _decoded(window.take_string())
+        window.expect(b":")
+        read(key)
+        if window.peek() == b"}":
+            window.skip(1)
+            return
+        window.expect(b",")
+
+
+def _value(window: _Window) -> Any:  # noqa: ANN401
+    """Read any value that is not too large."""
+    window.peek()
+    window.keep()
+    _skip_value(window)
+    return _decoded(window.captured())
+
+
+def _decoded(value: bytes) -> Any:  # noqa: ANN401
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise _MalformedError from None
+
+
+def _skip_value(window: _Window) -> None:
+    """Pass by any value, in constant memory unless it is kept."""
+    depth = 0
+    while True:
+        following = window.peek()
+        if following in {b"", b"\n"} or window.kept() > _LONGEST_VALUE:
+            raise _MalformedError
+        if following == b'"':
+            window.take_string()
+        elif following in {b"{", b"["}:
+            depth += 1
+            window.skip(1)
+        elif following in {b"}", b"]"}:
+            depth -= 1
+            window.skip(1)
+        elif following in {b",", b":"}:
+            window.skip(1)
+        else:
+            window.skip_scalar()
+        if depth <= 0:
+            break
+    if depth < 0:
+        raise _MalformedError
+
+
+def _users(window: _Window) -> tuple[Span, ...]:
+    """Find the stretches of a list of strings."""
+    window.expect(b"[")
+    if window.peek() == b"]":
+        window.skip(1)
+        return ()
+    spans: list[Span] = []
+    while True:
+        start = window.position
+        if several := window.match(_USERS):
+            _check_encoding(several[:-1])
+            spans.append(Span(start, start + len(several) - 1))
+        elif last := window.match(_LAST_USER):
+            _check_encoding(last)
+            spans.append(Span(start, start + len(last)))
+            window.expect(b"]")
+            return tuple(spans)
+        else:
+            window.grow()
+
+
+def _check_encoding(users: bytes) -> None:
+    """Refuse what JSON can hold but UTF-8 cannot, or is not UTF-8 to begin with."""
+    if users.isascii() and b"\\u" not in users:
+        return
+    try:
+        for user in json.loads(b"[%b]" % users):
+            user.encode()
+    except ValueError:
+        raise _MalformedError from None

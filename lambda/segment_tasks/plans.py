@@ -1,0 +1,80 @@
+"""The plan of a run: the record that commits its prepared input."""
+
+from typing import Any, Final
+
+from . import objects
+from .failures import InvalidInput
+from .locations import Locations, uri
+
+_SCHEMA_VERSION: Final = 1
+
+
+def write(
+    places: Locations,
+    run: dict[str, Any],
+    parts: int,
+    sources: list[dict[str, Any]],
+    notes: list[str],
+) -> dict[str, Any]:
+    """Commit a run's prepared input.
+
+    Args:
+        places: The pipeline's places.
+        run: The run, as the state machine passes it on.
+        parts: How many parts the input has.
+        sources: The query files that it was made from.
+        notes: What is worth knowing, as sentences.
+
+    Returns:
+        The plan.
+    """
+    plan = {
+        "schemaVersion": _SCHEMA_VERSION,
+        "run": run,
+        "parts": parts,
+        "sources": sources,
+        "notes": notes,
+    }
+    objects.write_json(places.input_bucket, places.plan(run["name"]), plan)
+    return plan
+
+
+def read(places: Locations, run: str) -> dict[str, Any] | None:
+    """Return a run's plan, or None where the run has no prepared input."""
+    plan: dict[str, Any] | None = objects.read_json(
+        places.input_bucket, places.plan(run)
+    )
+    return plan
+
+
+def resumed(places: Locations, name: str, old: str) -> dict[str, Any]:
+    """Commit a run that uses the prepared input of another.
+
+    Args:
+        places: The pipeline's places.
+        name: The new run's name.
+        old: The name of the run to resume.
+
+    Returns:
+        The plan.
+
+    Raises:
+        InvalidInput: The old run has no prepared input (any more).
+    """
+    plan = read(places, old)
+    prepared = plan and read(places, plan["run"]["prepared"])
+    if not plan or not prepared:
+        raise InvalidInput(
+            f"The run {old} cannot be resumed: there is no such run, it ended before "
+            "its input was prepared, or the prepared input has expired (it is kept for "
+            "30 days); start a run without resume."
+        )
+    run = {
+        **plan["run"],
+        "name": name,
+        "jobName": name,
+        "adoptable": [plan["run"]["jobName"], *plan["run"]["adoptable"]],
+        "output": uri(places.output_bucket, places.output_folder(name)),
+    }
+    note = f"This run resumes {old}: it uses the input that {run['prepared']} prepared."
+    return write(places, run, plan["parts"], plan["sources"], [note])

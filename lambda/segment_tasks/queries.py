@@ -1,0 +1,300 @@
+"""The lines of query files: what Personalize takes, and what to write instead.
+
+The same checker serves the preparation of a run and the command line. What it says
+never repeats what a line holds: its words end up in logs and messages.
+"""
+
+import json
+import re
+from typing import Any, Final, NamedTuple
+
+from . import expressions, limits
+from .lines import MAX_LINE_BYTES
+
+KEY_OF_RECIPE: Final = {
+    limits.ITEM_AFFINITY: "itemId",
+    limits.ITEM_ATTRIBUTE_AFFINITY: "itemAttributes",
+}
+EXAMPLES: Final = {
+    limits.ITEM_AFFINITY: '{"itemId": "105"}',
+    limits.ITEM_ATTRIBUTE_AFFINITY: (
+        r'{"itemAttributes": "ITEMS.genres = \"Comedy\" AND ITEMS.genres = \"Action\""}'
+    ),
+}
+_FILTER_VALUES: Final = "filterValues"
+_FILTER_EXAMPLE: Final = r'"filterValues": {"COUNTRY": "\"Japan\",\"France\""}'
+# The guide shows quoted literals only; how numbers are written is not documented,
+# so both forms pass.
+_LITERAL: Final = r'(?:"(?:[^"\\]|\\.)*"|[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)'
+_LITERALS: Final = re.compile(rf"\s*{_LITERAL}\s*(?:,\s*{_LITERAL}\s*)*", re.DOTALL)
+_ESCAPE: Final = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)|.", re.DOTALL)
+_GZIP: Final = b"\x1f\x8b"
+
+
+class Query(NamedTuple):
+    """A query as it was written, and what it says."""
+
+    text: str
+    value: dict[str, Any]
+
+
+class Problem(NamedTuple):
+    """What is wrong with a line, from which column on (1 is the first)."""
+
+    column: int
+    reason: str
+
+
+class _DuplicateKeyError(ValueError):
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.key = key
+
+
+def check(
+    line: bytes, recipe: str, placeholders: frozenset[str] | None
+) -> Query | list[Problem]:
+    """Check one line of a query file.
+
+    Args:
+        line: The line, not blank, without a byte order mark.
+        recipe: The recipe's name, a key of `limits.QUERIES_PER_FILE`.
+        placeholders: The names that `filterValues` must have: those of the filter's
+            placeholders, none without a filter, or None if the filter is not known.
+
+    Returns:
+        The query, or what is wrong with it.
+    """
+    if len(line) > MAX_LINE_BYTES:
+        return [
+            Problem(
+                1,
+                f"the line is longer than {MAX_LINE_BYTES:,} bytes; write one query "
+                "per line",
+            )
+        ]
+    try:
+        text = line.decode().strip()
+    except UnicodeDecodeError as error:
+        return [_not_text(line, error.start)]
+    indent = len(line) - len(line.lstrip())
+    value = _parsed(text, recipe)
+    if isinstance(value, Problem):
+        return [Problem(value.column + indent, value.reason)]
+    problems = [
+        Problem(each.column + indent, each.reason)
+        for each in _problems(text, value, recipe, placeholders)
+    ]
+    return problems or Query(text, value)
+
+
+def _not_text(line: bytes, position: int) -> Problem:
+    if line.startswith(_GZIP):
+        return Problem(1, "the file is compressed; upload it uncompressed")
+    column = len(line[:position].decode()) + 1
+    return Problem(column, "the line is not valid UTF-8; save the file as UTF-8")
+
+
+def _parsed(text: str, recipe: str) -> dict[str, Any] | Problem:
+    example = EXAMPLES[recipe]
+    if text.startswith("["):
+        return Problem(
+            1,
+            "the file is a JSON array; write one query per line, without brackets and "
+            f"commas, like {example} (jq -c '.[]' FILE converts it)",
+        )
+    if not text.startswith("{"):
+        return Problem(1, f"a line is a JSON object; write {example}")
+    try:
+        value: dict[str, Any] = json.loads(text, object_pairs_hook=_without_duplicates)
+    except _DuplicateKeyError as error:
+        return Problem(
+            text.rfind(json.dumps(error.key)) + 1 or 1,
+            "a key is there twice; write each once",
+        )
+    except json.JSONDecodeError as error:
+        return _not_json(text, error, example)
+    except (ValueError, RecursionError):
+        return Problem(1, f"the line cannot be read as JSON; write {example}")
+    return value
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        seen = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _DuplicateKeyError(key)
+            seen.add(key)
+    return value
+
+
+def _not_json(text: str, error: json.JSONDecodeError, example: str) -> Problem:
+    column = error.pos + 1
+    if error.msg == "Extra data":
+        if text[error.pos :].strip() == ",":
+            return Problem(column, "remove the comma at the end of the line")
+        return Problem(column, "something follows the query; write one query per line")
+    if error.pos >= len(text):
+        return Problem(
+            column,
+            f"the query goes on in another line; write it on one line, like {example}",
+        )
+    if '\\"' in text[: error.pos] or error.msg.startswith("Expecting ',' delimiter"):
+        return Problem(
+            column,
+            f'the line is not valid JSON here; write it like {example}, with \\" for '
+            "each quote inside a value",
+        )
+    return Problem(
+        column, f"the line is not valid JSON here ({error.msg}); write {example}"
+    )
+
+
+def _problems(
+    text: str, value: dict[str, Any], recipe: str, placeholders: frozenset[str] | None
+) -> list[Problem]:
+    wanted = KEY_OF_RECIPE[recipe]
+    found = _key_problems(text, value, recipe)
+    if wanted in value:
+        check_value = _item_id if wanted == "itemId" else _item_attributes
+        problem = check_value(text, value[wanted])
+        if problem:
+            found.append(problem)
+    found += _filter_values(text, value, placeholders)
+    return found
+
+
+def _key_problems(text: str, value: dict[str, Any], recipe: str) -> list[Problem]:
+    wanted = KEY_OF_RECIPE[recipe]
+    found = []
+    for key in value:
+        if key in {wanted, _FILTER_VALUES}:
+            continue
+        if key in KEY_OF_RECIPE.values():
+            reason = (
+                f"{key} is for the other recipe; for {recipe} write {EXAMPLES[recipe]}"
+            )
+        else:
+            reason = (
+                f"a key is not known; allowed are {wanted} and {_FILTER_VALUES}, "
+                f"in just this spelling, as in {EXAMPLES[recipe]}"
+            )
+        found.append(Problem(_column_of_key(text, key), reason))
+    if wanted not in value and not found:
+        found.append(Problem(1, f"{wanted} is missing; write {EXAMPLES[recipe]}"))
+    return found
+
+
+def _item_id(text: str, value: object) -> Problem | None:
+    column = _column_of_value(text, "itemId")
+    if not isinstance(value, str):
+        return Problem(
+            column,
+            "itemId must be a string, in double quotes; write "
+            f"{EXAMPLES[limits.ITEM_AFFINITY]}",
+        )
+    if not value:
+        return Problem(column, "itemId is empty; write the id of an item")
+    if len(value) > limits.MAX_ITEM_ID_LENGTH:
+        return Problem(
+            column,
+            f"itemId has {len(value)} characters; Personalize takes at most "
+            f"{limits.MAX_ITEM_ID_LENGTH}",
+        )
+    return None
+
+
+def _item_attributes(text: str, value: object) -> Problem | None:
+    column = _column_of_value(text, "itemAttributes")
+    if not isinstance(value, str):
+        return Problem(
+            column,
+            "itemAttributes must be a string; write "
+            f"{EXAMPLES[limits.ITEM_ATTRIBUTE_AFFINITY]}",
+        )
+    try:
+        expressions.parse(value)
+    except expressions.ExpressionError as error:
+        # The column is one in the line, where quotes are escaped.
+        inside = _raw_length(text[column:], error.position)
+        return Problem(column + 1 + inside, error.message)
+    return None
+
+
+def _filter_values(
+    text: str, value: dict[str, Any], placeholders: frozenset[str] | None
+) -> list[Problem]:
+    given = value.get(_FILTER_VALUES, {})
+    column = _column_of_key(text, _FILTER_VALUES)
+    if not isinstance(given, dict):
+        return [
+            Problem(column, f"filterValues must be an object; write {_FILTER_EXAMPLE}")
+        ]
+    if given and placeholders is not None and not placeholders:
+        return [
+            Problem(
+                column,
+                "filterValues is only for a filter with placeholders, and this run "
+                "has none; remove it",
+            )
+        ]
+    found = []
+    if placeholders is not None:
+        names = ", ".join(sorted(placeholders))
+        missing = ", ".join(sorted(placeholders - given.keys()))
+        if missing:
+            found.append(
+                Problem(
+                    column,
+                    f"the filter needs a value for {missing}; write it in "
+                    f"filterValues, as in {_FILTER_EXAMPLE}",
+                )
+            )
+        if given.keys() - placeholders:
+            found.append(
+                Problem(
+                    column,
+                    "filterValues has a name that is no placeholder of the filter; "
+                    f"allowed: {names}, without $",
+                )
+            )
+    if any(not _is_literals(each) for each in given.values()):
+        found.append(
+            Problem(
+                column,
+                "a filter value must be a string of quoted values, separated by "
+                f"commas; write {_FILTER_EXAMPLE}",
+            )
+        )
+    return found
+
+
+def _is_literals(value: object) -> bool:
+    return isinstance(value, str) and _LITERALS.fullmatch(value) is not None
+
+
+def _column_of_key(text: str, key: str) -> int:
+    return text.find(json.dumps(key, ensure_ascii=False)) + 1 or 1
+
+
+def _column_of_value(text: str, key: str) -> int:
+    match = re.search(rf'"{key}"\s*:\s*', text)
+    return match.end() + 1 if match else 1
+
+
+def _raw_length(raw: str, characters: int) -> int:
+    r"""Return how much of a JSON string's inside decodes to some characters.
+
+    Characters beyond the Basic Multilingual Plane may be written as two escapes,
+    each of four digits.
+    """
+    length = 0
+    for match in _ESCAPE.finditer(raw):
+        if characters <= 0:
+            break
+        length = match.end()
+        if not re.match(r"\\u[dD][89abAB]", match[0]):
+            characters -= 1
+    return length
