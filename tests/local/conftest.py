@@ -1,0 +1,156 @@
+"""Pipelines deployed into the local AWS by the real CDK CLI, and handles on them."""
+
+import csv
+import gzip
+import io
+import itertools
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from cdk_personalize_segments import BatchSegmentPipeline
+from cdk_personalize_segments.local import LocalAws
+
+ROOT = Path(__file__).parents[2]
+CONTEXT: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
+_folders = itertools.count()
+
+
+@dataclass
+class Deployed:
+    """A deployed pipeline, as its users handle it."""
+
+    aws: LocalAws
+    state_machine_arn: str
+    input_bucket: str
+    output_bucket: str
+
+    def put(self, folder: str, queries: Iterable[object], name: str = "all") -> None:
+        """Upload a query file; text goes as it is, anything else as JSON."""
+        lines = [
+            each if isinstance(each, str) else json.dumps(each) for each in queries
+        ]
+        self.aws.client("s3").put_object(
+            Bucket=self.input_bucket,
+            Key=f"queries/{folder}/{name}.jsonl",
+            Body="".join(f"{line}\n" for line in lines).encode(),
+        )
+
+    def run(self, folder: str | None = None, **execution_input: Any) -> Any:
+        """Run to the end, over one folder of queries."""
+        if folder is not None:
+            execution_input["queries"] = folder
+        return self.aws.run(self.state_machine_arn, execution_input, timeout=120)
+
+    def start(self, folder: str, **execution_input: Any) -> str:
+        """Start a run, and return the execution's ARN."""
+        started = self.aws.client("stepfunctions").start_execution(
+            stateMachineArn=self.state_machine_arn,
+            input=json.dumps({"queries": folder, **execution_input}),
+        )
+        return str(started["executionArn"])
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        pages = (
+            self.aws.client("s3")
+            .get_paginator("list_objects_v2")
+            .paginate(Bucket=bucket, Prefix=prefix)
+        )
+        return [each["Key"] for page in pages for each in page.get("Contents", [])]
+
+    def read(self, location: str) -> bytes:
+        bucket, _, key = location.removeprefix("s3://").partition("/")
+        body = self.aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        return bytes(body)
+
+    def manifest(self, run: str) -> Any:
+        key = f"results/{run}/manifest.json"
+        return json.loads(self.read(f"s3://{self.output_bucket}/{key}"))
+
+    def queries(self, run: str) -> list[dict[str, Any]]:
+        """Read what became of every query, in order."""
+        return [
+            json.loads(line)
+            for key in self.keys(self.output_bucket, f"results/{run}/queries/")
+            for line in gzip.decompress(
+                self.read(f"s3://{self.output_bucket}/{key}")
+            ).splitlines()
+        ]
+
+    def users(self, run: str) -> dict[str, list[str]]:
+        """Read the segments: the users of each query, best first."""
+        segments: dict[str, list[str]] = {}
+        for key in self.keys(self.output_bucket, f"results/{run}/users/"):
+            text = gzip.decompress(
+                self.read(f"s3://{self.output_bucket}/{key}")
+            ).decode()
+            for row in csv.DictReader(io.StringIO(text)):
+                users = segments.setdefault(row["query_id"], [])
+                assert int(row["rank"]) == len(users) + 1
+                users.append(row["user_id"])
+        return segments
+
+
+@pytest.fixture(scope="session")
+def aws(local_aws: LocalAws) -> LocalAws:
+    return local_aws
+
+
+@pytest.fixture(scope="session")
+def synth(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Synthesise an app in this process: quicker than a process of its own."""
+
+    def synthesise(*stacks: Callable[[cdk.App], object]) -> Path:
+        outdir = tmp_path_factory.mktemp("assembly") / f"cdk.out.{next(_folders)}"
+        app = cdk.App(context=CONTEXT, outdir=str(outdir), analytics_reporting=False)
+        for define in stacks:
+            define(app)
+        app.synth()
+        return outdir
+
+    return synthesise
+
+
+@pytest.fixture(scope="session")
+def deploy(
+    aws: LocalAws, synth: Callable[..., Path]
+) -> Callable[..., dict[str, Deployed]]:
+    """Deploy one stack of pipelines, and give a handle on each by its id."""
+
+    def deploy_stack(
+        name: str, define: Callable[[cdk.Stack], dict[str, BatchSegmentPipeline]]
+    ) -> dict[str, Deployed]:
+        def build(app: cdk.App) -> None:
+            stack = cdk.Stack(app, name)
+            for key, pipeline in define(stack).items():
+                _output(
+                    stack, f"{key}Machine", pipeline.state_machine.state_machine_arn
+                )
+                _output(stack, f"{key}Input", pipeline.input_bucket.bucket_name)
+                _output(stack, f"{key}Output", pipeline.output_bucket.bucket_name)
+
+        outputs = aws.deploy(name, app=str(synth(build)), cwd=ROOT)[name]
+        keys = [
+            each.removesuffix("Machine") for each in outputs if each[-7:] == "Machine"
+        ]
+        return {
+            key: Deployed(
+                aws,
+                outputs[f"{key}Machine"],
+                outputs[f"{key}Input"],
+                outputs[f"{key}Output"],
+            )
+            for key in keys
+        }
+
+    return deploy_stack
+
+
+def _output(stack: cdk.Stack, name: str, value: str) -> None:
+    output = cdk.CfnOutput(stack, name, value=value)
+    output.override_logical_id(name)
