@@ -7,15 +7,18 @@ Lambda asset; in a checkout it is importable by its own name.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from segment_tasks import arns, limits, locations
+    from segment_tasks import arns, expressions, limits, lines, locations, queries
 else:
     try:
         from cdk_personalize_segments._lambda.segment_tasks import (
             arns,
+            expressions,
             limits,
+            lines,
             locations,
+            queries,
         )
     except ModuleNotFoundError:
-        from segment_tasks import arns, limits, locations
+        from segment_tasks import arns, expressions, limits, lines, locations, queries
 
-__all__ = ["arns", "limits", "locations"]
+__all__ = ["arns", "expressions", "limits", "lines", "locations", "queries"]

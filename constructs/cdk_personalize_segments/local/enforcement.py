@@ -1,0 +1,331 @@
+"""Holds functions to their roles: every request of a role session is evaluated.
+
+Policies are read from moto's IAM and S3 at each request. Requests with credentials
+that no function was given are the developer's, who may do everything. A service or an
+operation whose actions are not known here is refused by name.
+
+Local requests count as made over TLS, so that buckets that demand it work.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+from xml.sax.saxutils import escape
+
+from moto.iam.access_control import PermissionResult
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import iam_backends
+from moto.s3.models import FakeBucket, FakeDeleteMarker, s3_backends
+from moto.utilities.utils import get_partition
+
+from cdk_personalize_segments.local import patching
+from cdk_personalize_segments.local.actions import (
+    Call,
+    Needed,
+    UnmappedRequestError,
+    needed_by,
+    read_call,
+)
+from cdk_personalize_segments.local.policies import (
+    Context,
+    Principal,
+    Request,
+    UnsupportedPolicyError,
+    Verdict,
+    evaluate,
+)
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from cdk_personalize_segments.local.aws import LocalAws
+
+_SESSION: Final = "local"
+# What every request has, whoever makes it.
+_COMMON: Final = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
+
+
+class AccessDenied(Exception):  # noqa: N818
+    """A request is not allowed; the text is that of the error answer."""
+
+
+def install(aws: "LocalAws") -> None:
+    """Look at every request before moto does.
+
+    Args:
+        aws: The local AWS.
+    """
+
+    def leave_to_us(*_: object) -> PermissionResult:
+        return PermissionResult.NEUTRAL
+
+    # moto takes a Deny whose condition does not hold for one that does.
+    patching.patch(FakeBucket, "get_permission", leave_to_us)
+    aws.add_middleware(lambda application: wsgi(application, aws))
+
+
+def wsgi(application: "WSGIApplication", aws: "LocalAws") -> "WSGIApplication":
+    """Wrap a server so that requests of role sessions need their role's permission.
+
+    Args:
+        application: The server.
+        aws: The local AWS, whose sessions tell which credentials are whose.
+    """
+
+    def enforced(
+        environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        call = read_call(environ)
+        role_arn = aws.sessions.role_of(call.access_key) if call.access_key else None
+        if role_arn is None:
+            return application(environ, start_response)
+        try:
+            for needed in needed_by(call, aws.account_id):
+                _check_needed(aws, role_arn, needed)
+            _check_absent_object(aws, role_arn, call)
+        except AccessDenied as denied:
+            return _refuse(call, start_response, "AccessDenied", str(denied))
+        except (UnmappedRequestError, UnsupportedPolicyError) as error:
+            return _refuse(call, start_response, "NotImplemented", str(error))
+        return application(environ, start_response)
+
+    return enforced
+
+
+def check(
+    aws: "LocalAws",
+    *,
+    role_arn: str,
+    action: str,
+    resource: str,
+    context: Context | None = None,
+) -> None:
+    """Check that a role may do something.
+
+    Its policies must allow it, or the policy of the bucket concerned; neither, nor
+    the role's permissions boundary, may deny it.
+
+    Args:
+        aws: The local AWS.
+        role_arn: The role.
+        action: Like `s3:GetObject`.
+        resource: The ARN, or `*` where the action has no resource.
+        context: Condition keys besides those that every request has.
+
+    Raises:
+        AccessDenied: It may not.
+        UnsupportedPolicyError: A policy uses what is not evaluated.
+    """
+    role = _role(aws, role_arn)
+    if role is None:
+        raise AccessDenied(f"The role {role_arn} does not exist.")
+    session = _session_arn(role_arn)
+    request = Request(
+        action,
+        resource,
+        {
+            **_COMMON,
+            "aws:PrincipalArn": role_arn,
+            "aws:PrincipalAccount": aws.account_id,
+            "aws:PrincipalType": "AssumedRole",
+            "aws:RequestedRegion": aws.region,
+            "aws:ResourceAccount": aws.account_id,
+            **(context or {}),
+        },
+    )
+    principal = Principal("AWS", frozenset({role_arn, session}), aws.account_id)
+    by_role = evaluate(_identity_policies(role), request)
+    by_bucket = evaluate(_bucket_policies(resource), request, principal)
+    boundary = _boundary(aws, role)
+    by_boundary = evaluate(boundary, request) if boundary else Verdict.ALLOWED
+    if by_role is Verdict.DENIED:
+        reason = "with an explicit deny in an identity-based policy"
+    elif by_bucket is Verdict.DENIED:
+        reason = "with an explicit deny in a resource-based policy"
+    elif by_bucket is Verdict.ALLOWED:
+        return
+    elif by_boundary is not Verdict.ALLOWED:
+        reason = f"because no permissions boundary allows the {action} action"
+    elif by_role is Verdict.ALLOWED:
+        return
+    else:
+        reason = f"because no identity-based policy allows the {action} action"
+    raise AccessDenied(
+        f"User: {session} is not authorized to perform: {action} on resource: "
+        f"{resource} {reason}"
+    )
+
+
+def check_bucket_policy(
+    aws: "LocalAws",
+    *,
+    service: str,
+    action: str,
+    bucket: str,
+    key: str | None = None,
+    context: Context | None = None,
+) -> None:
+    """Check that a bucket's policy lets a service do something.
+
+    Args:
+        aws: The local AWS.
+        service: The service principal, like `personalize.amazonaws.com`.
+        action: Like `s3:GetObject`.
+        bucket: The bucket's name.
+        key: The object's key, or None for an action on the bucket.
+        context: Condition keys that the service sends.
+
+    Raises:
+        AccessDenied: It does not.
+        UnsupportedPolicyError: The policy uses what is not evaluated.
+    """
+    arn = f"arn:{get_partition(aws.region)}:s3:::{bucket}"
+    resource = arn if key is None else f"{arn}/{key}"
+    request = Request(
+        action,
+        resource,
+        {
+            **_COMMON,
+            "aws:PrincipalIsAWSService": "true",
+            "aws:PrincipalServiceName": service,
+            **(context or {}),
+        },
+    )
+    principal = Principal("Service", frozenset({service}))
+    verdict = evaluate(_bucket_policies(resource), request, principal)
+    if verdict is not Verdict.ALLOWED:
+        sent = ", ".join(sorted(context or {})) or "no source and no prefix"
+        raise AccessDenied(
+            f"{service} is {verdict.value} of the bucket policy to perform: {action} "
+            f"on resource: {resource} (request with {sent})"
+        )
+
+
+def check_assumable(
+    aws: "LocalAws", *, role_arn: str, service: str, context: Context | None = None
+) -> None:
+    """Check that a role's trust policy lets a service assume it.
+
+    Args:
+        aws: The local AWS.
+        role_arn: The role.
+        service: The service principal.
+        context: Condition keys that the service sends.
+
+    Raises:
+        AccessDenied: There is no such role, or it does not.
+        UnsupportedPolicyError: The policy uses what is not evaluated.
+    """
+    role = _role(aws, role_arn)
+    if role is None:
+        raise AccessDenied(f"The role {role_arn} does not exist.")
+    request = Request("sts:AssumeRole", role_arn, {**_COMMON, **(context or {})})
+    principal = Principal("Service", frozenset({service}))
+    trust = [role.assume_role_policy_document]
+    if evaluate(trust, request, principal) is not Verdict.ALLOWED:
+        sent = ", ".join(sorted(context or {})) or "no source"
+        raise AccessDenied(
+            f"{service} is not authorized to assume the role {role_arn}: its trust "
+            f"policy does not allow it (request with {sent})"
+        )
+
+
+def _check_needed(aws: "LocalAws", role_arn: str, needed: Needed) -> None:
+    check(
+        aws,
+        role_arn=role_arn,
+        action=needed.action,
+        resource=needed.resource,
+        context=needed.context,
+    )
+
+
+def _check_absent_object(aws: "LocalAws", role_arn: str, call: Call) -> None:
+    """Tell only those who may list a bucket that an object is not there.
+
+    The request has no prefix, so a permission for some prefixes is none here.
+    """
+    if call.service != "s3" or not call.key or call.method not in {"GET", "HEAD"}:
+        return
+    bucket = _bucket(call.bucket)
+    if bucket is None:
+        return
+    found = bucket.keys.get(call.key)
+    if found is None or isinstance(found, FakeDeleteMarker):
+        check(
+            aws,
+            role_arn=role_arn,
+            action="s3:ListBucket",
+            resource=f"arn:{get_partition(aws.region)}:s3:::{call.bucket}",
+        )
+
+
+def _role(aws: "LocalAws", role_arn: str) -> Any:  # noqa: ANN401
+    try:
+        return _iam(aws).get_role_by_arn(role_arn)
+    except NotFoundException:
+        return None
+
+
+def _iam(aws: "LocalAws") -> Any:  # noqa: ANN401
+    return iam_backends[aws.account_id][get_partition(aws.region)]
+
+
+def _identity_policies(role: Any) -> list[str]:  # noqa: ANN401
+    managed = [policy.document for policy in role.managed_policies.values()]
+    return [*role.policies.values(), *managed]
+
+
+def _boundary(aws: "LocalAws", role: Any) -> list[str]:  # noqa: ANN401
+    if not role.permissions_boundary_arn:
+        return []
+    return [_iam(aws).get_policy(role.permissions_boundary_arn).document]
+
+
+def _bucket_policies(resource: str) -> list[str]:
+    if ":s3:::" not in resource:
+        return []
+    bucket = _bucket(resource.partition(":s3:::")[2].partition("/")[0])
+    return [bucket.policy.decode()] if bucket is not None and bucket.policy else []
+
+
+def _bucket(name: str) -> Any:  # noqa: ANN401
+    if name not in s3_backends.bucket_accounts:
+        return None
+    partition, account = s3_backends.bucket_accounts[name]
+    return s3_backends[account][partition].get_bucket(name)
+
+
+def _session_arn(role_arn: str) -> str:
+    head, _, name = role_arn.partition(":role/")
+    arn = head.replace(":iam:", ":sts:", 1)
+    return f"{arn}:assumed-role/{name.rpartition('/')[2]}/{_SESSION}"
+
+
+def _refuse(
+    call: Call, start_response: "StartResponse", code: str, message: str
+) -> Iterable[bytes]:
+    status = {"AccessDenied": "403 Forbidden", "NotImplemented": "501 Not Implemented"}
+    body, content_type = _error_body(call, code, message)
+    headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
+    if content_type != _XML:
+        headers.append(("x-amzn-ErrorType", _json_code(code)))
+    start_response(status[code], headers)
+    return [] if call.method == "HEAD" else [body]
+
+
+_XML: Final = "application/xml"
+
+
+def _error_body(call: Call, code: str, message: str) -> tuple[bytes, str]:
+    error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
+    if call.service == "s3":
+        return f"<Error>{error}</Error>".encode(), _XML
+    if call.service == "sts":
+        return f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode(), _XML
+    answer: Mapping[str, str] = {"__type": _json_code(code), "message": message}
+    return json.dumps(answer).encode(), "application/x-amz-json-1.1"
+
+
+def _json_code(code: str) -> str:
+    return "AccessDeniedException" if code == "AccessDenied" else code

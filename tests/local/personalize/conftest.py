@@ -1,0 +1,249 @@
+"""An account with nothing but moto, the emulated Personalize and enforcement."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+from botocore.config import Config
+from moto.moto_api._internal import moto_api_backend
+
+from cdk_personalize_segments.local import enforcement, patching, personalize
+from cdk_personalize_segments.local.personalize import EmulatedPersonalize
+from cdk_personalize_segments.local.server import Server
+
+ITEMS = """ITEM_ID,TITLE,GENRES,YEAR
+1,Two Left Feet,Comedy,1999
+2,The Long Joke,Comedy|Drama,2005
+3,Cold Harbour,Thriller,2005
+4,Night Ferry,Thriller|Drama,2011
+5,Nobody Came,Drama,2011
+"""
+# Ann likes comedies most, Ben thrillers, Cleo a bit of all; Dan dislikes comedies.
+INTERACTIONS = """USER_ID,ITEM_ID,EVENT_VALUE,EVENT_TYPE
+ann,1,2,watch
+ann,2,2,watch
+ben,3,2,watch
+ben,4,2,rate
+cleo,1,1,watch
+cleo,3,1,watch
+cleo,4,1,watch
+dan,1,-2,rate
+dan,3,1,rate
+"""
+USERS = """USER_ID,COUNTRY,AGE
+ann,Japan,17
+ben,France,40
+cleo,Japan,65
+"""
+
+
+class ManualClock:
+    def __init__(self):
+        self._now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self):
+        return self._now
+
+    def advance(self, **duration):
+        self._now += timedelta(**duration)
+
+
+class KnownSessions:
+    def __init__(self):
+        self._roles = {}
+
+    def issue(self, role_arn):
+        key = f"ASIASESSION{len(self._roles):08d}"
+        self._roles[key] = role_arn
+        return {
+            "aws_access_key_id": key,
+            "aws_secret_access_key": "secret",
+            "aws_session_token": "token",
+        }
+
+    def role_of(self, access_key_id):
+        return self._roles.get(access_key_id)
+
+
+class Account:
+    region = "us-east-1"
+    account_id = "123456789012"
+
+    def __init__(self):
+        self._middlewares = []
+        self.clear()
+        personalize.install(self)
+        enforcement.install(self)
+        self._server = Server(0, self._middlewares)
+
+    def clear(self):
+        moto_api_backend.reset()
+        self.clock = ManualClock()
+        self.sessions = KnownSessions()
+        self.personalize = EmulatedPersonalize(self)
+
+    def stop(self):
+        self._server.stop()
+        patching.restore_all()
+        moto_api_backend.reset()
+
+    def add_middleware(self, wrap):
+        self._middlewares.append(wrap)
+
+    def client(self, service, role_arn=None, region=None):
+        credentials = (
+            self.sessions.issue(role_arn)
+            if role_arn
+            else {"aws_access_key_id": "admin", "aws_secret_access_key": "secret"}
+        )
+        return boto3.client(
+            service,
+            endpoint_url=f"http://localhost:{self._server.port}",
+            region_name=region or self.region,
+            config=Config(retries={"total_max_attempts": 1}),
+            **credentials,
+        )
+
+    def make_role(self, name, *statements, trust=None, **more):
+        iam = self.client("iam")
+        trust = trust or {"Effect": "Allow", "Principal": {"AWS": "*"}}
+        role = iam.create_role(
+            RoleName=name,
+            AssumeRolePolicyDocument=policy({**trust, "Action": "sts:AssumeRole"}),
+            **more,
+        )
+        if statements:
+            iam.put_role_policy(
+                RoleName=name, PolicyName="p", PolicyDocument=policy(*statements)
+            )
+        return role["Role"]["Arn"]
+
+
+def policy(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+@pytest.fixture(scope="module")
+def account():
+    account = Account()
+    yield account
+    account.stop()
+
+
+@pytest.fixture
+def aws(account):
+    account.clear()
+    return account
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "items.csv").write_text(ITEMS)
+    (folder / "interactions.csv").write_text(INTERACTIONS)
+    (folder / "users.csv").write_text(USERS)
+    return folder
+
+
+@pytest.fixture
+def pipeline(aws, catalogue):
+    """What a job needs: buckets, service role, a seeded version, and its request."""
+    return Pipeline(aws, catalogue)
+
+
+class Pipeline:
+    def __init__(self, aws, catalogue):
+        self.aws = aws
+        self.personalize = aws.client("personalize")
+        self.s3 = aws.client("s3")
+        self.version = aws.personalize.seed(catalogue)
+        for name in ("inputs", "outputs"):
+            self.s3.create_bucket(Bucket=name)
+            self.s3.put_bucket_policy(
+                Bucket=name, Policy=policy(self.bucket_statement(name))
+            )
+        self.role = aws.make_role(
+            "service", *self.role_statements(), trust=self.trust()
+        )
+
+    def trust(self):
+        return {
+            "Effect": "Allow",
+            "Principal": {"Service": "personalize.amazonaws.com"},
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": "123456789012"},
+                "ArnLike": {
+                    "aws:SourceArn": "arn:aws:personalize:us-east-1:123456789012:*"
+                },
+            },
+        }
+
+    def role_statements(self):
+        return [
+            {
+                "Effect": "Allow",
+                "Action": ["s3:GetObject", "s3:ListBucket"],
+                "Resource": ["arn:aws:s3:::inputs", "arn:aws:s3:::inputs/*"],
+            },
+            {
+                "Effect": "Allow",
+                "Action": ["s3:PutObject", "s3:ListBucket"],
+                "Resource": ["arn:aws:s3:::outputs", "arn:aws:s3:::outputs/*"],
+            },
+        ]
+
+    def bucket_statement(self, name):
+        return {
+            "Effect": "Allow",
+            "Principal": {"Service": "personalize.amazonaws.com"},
+            "Action": ["s3:GetObject", "s3:ListBucket", "s3:PutObject"],
+            "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
+        }
+
+    def put(self, key, *lines):
+        body = "".join(
+            f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines
+        )
+        self.s3.put_object(Bucket="inputs", Key=key, Body=body.encode())
+
+    def request(self, **changes):
+        return {
+            "jobName": "run-1",
+            "solutionVersionArn": self.version,
+            "jobInput": {"s3DataSource": {"path": "s3://inputs/run/"}},
+            "jobOutput": {"s3DataDestination": {"path": "s3://outputs/run/"}},
+            "roleArn": self.role,
+            **changes,
+        }
+
+    def create(self, **changes):
+        request = self.request(**changes)
+        answer = self.personalize.create_batch_segment_job(**request)
+        return answer["batchSegmentJobArn"]
+
+    def describe(self, arn):
+        answer = self.personalize.describe_batch_segment_job(batchSegmentJobArn=arn)
+        return answer["batchSegmentJob"]
+
+    def finish(self, **changes):
+        arn = self.create(**changes)
+        self.aws.clock.advance(hours=1)
+        return self.describe(arn)
+
+    def output(self, key="run/part.json.out"):
+        return self.s3.get_object(Bucket="outputs", Key=key)["Body"].read().decode()
+
+    def lines(self, key="run/part.json.out"):
+        return [json.loads(line) for line in self.output(key).splitlines()]
+
+    def segments(self, *lines, **changes):
+        self.put("run/part.json", *lines)
+        job = self.finish(**changes)
+        assert job["status"] == "ACTIVE", job.get("failureReason")
+        return self.lines()
+
+    def outputs(self):
+        found = self.s3.list_objects_v2(Bucket="outputs").get("Contents", [])
+        return [each["Key"] for each in found]
