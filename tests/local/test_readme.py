@@ -1,0 +1,55 @@
+"""Every Python and shell block of the README runs, in its order."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = re.findall(
+    r"^```(\w+)\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
+)
+# What CI runs as it stands, before these tests or around them.
+IN_CI = ("make demo\n", "make test\n")
+
+pytestmark = pytest.mark.xdist_group("deployments")
+
+
+@pytest.fixture
+def environment(aws):
+    tools = [Path(sys.executable).parent, ROOT / "node_modules" / ".bin"]
+    path = os.pathsep.join([*map(str, tools), os.environ["PATH"]])
+    return {**aws.process_environment, "PATH": path}
+
+
+def test_ci_runs_the_two_commands():
+    assert [block for _, block in BLOCKS][:2] == list(IN_CI)
+    assert set(IN_CI) <= set((ROOT / ".ci" / "run").read_text().splitlines(True))
+
+
+def test_every_block_is_of_a_kind_that_is_run_or_drawn():
+    assert {kind for kind, _ in BLOCKS} == {"sh", "python", "mermaid"}
+
+
+def test_all_blocks_run_in_order(aws, environment, tmp_path, monkeypatch):
+    catalogue = ROOT / "examples" / "catalogue"
+    aws.personalize.seed(catalogue, name="films")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for kind, block in BLOCKS:
+        if kind == "python":
+            if block.startswith("# app.py"):
+                Path("app.py").write_text(block)
+            exec(compile(block, "README.md", "exec"), names)  # noqa: S102
+        elif kind == "sh" and block not in IN_CI:
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", block],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=200,
+            )
+            assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
