@@ -6,7 +6,9 @@ READY := $(VENV)/.ready
 # jsii wants a Node that is still supported; this one comes from PyPI.
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export JSII_NODE := $(CURDIR)/$(BIN)/node
-export PYTHONDONTWRITEBYTECODE := 1
+# The CDK's modules take seconds to compile: keep what was compiled, whatever the
+# machine's settings are.
+export PYTHONDONTWRITEBYTECODE :=
 
 DATA ?=
 QUERIES ?=
