@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from cdk_personalize_segments.local import patching
 from cdk_personalize_segments.local.cdk_cli import CdkCli
+from cdk_personalize_segments.local.clock import Clock
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.executions import Execution, run_to_end
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+    from cdk_personalize_segments.local.personalize import EmulatedPersonalize
+    from cdk_personalize_segments.local.sessions import Sessions
 
     Middleware = Callable[[WSGIApplication], WSGIApplication]
 
@@ -34,7 +38,18 @@ class LocalAws:
     It serves at `endpoint_url`, so that the AWS CLI, any SDK and the CDK CLI work
     against it with `environment`. Nothing here ever calls real AWS. There can be one
     at a time in a process.
+
+    Attributes:
+        region: The Region that clients and deployments use.
+        account_id: The account, 123456789012.
+        clock: The virtual clock, once started.
+        personalize: The emulated Personalize, once started.
+        sessions: The credentials that functions were given, once started.
     """
+
+    clock: Clock
+    personalize: "EmulatedPersonalize"
+    sessions: "Sessions"
 
     def __init__(
         self, region: str = "us-east-1", speed: float | None = None, port: int = 0
@@ -78,6 +93,7 @@ class LocalAws:
 
         _started = self
         try:
+            self.clock = Clock(speed=self._speed)
             bridges.install_all(self)
             self._server = Server(self._port, self._middlewares)
         except BaseException:
@@ -96,6 +112,7 @@ class LocalAws:
             self._server.stop()
             self._server = None
         bridges.remove_all()
+        self.clock.stop()
         self._middlewares.clear()
         self._clients.clear()
         self._cdk = None

@@ -1,5 +1,6 @@
 """Everything that local AWS changes in moto, in the order of installation."""
 
+import importlib
 from typing import TYPE_CHECKING
 
 from moto.core.config import default_user_config
@@ -21,6 +22,19 @@ def install_all(aws: "LocalAws") -> None:
     patching.patch(default_user_config["iam"], "load_aws_managed_policies", True)
     moto_api_backend.reset()
     cloudformation.install(aws)
+    try:
+        from cdk_personalize_segments.local.sessions import Sessions
+        aws.sessions = Sessions()
+    except ModuleNotFoundError:
+        class Stub:
+            def role_of(self, key): return None
+        aws.sessions = Stub()
+    for name in ("enforcement", "storage", "functions", "stepfunctions", "personalize"):
+        try:
+            module = importlib.import_module(f"cdk_personalize_segments.local.{name}")
+            module.install(aws)
+        except (ModuleNotFoundError, AttributeError) as error:
+            print("NOT YET", name, error)
 
 
 def remove_all() -> None:

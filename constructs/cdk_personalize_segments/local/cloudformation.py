@@ -39,6 +39,7 @@ _WITHOUT_EFFECT: Final = frozenset(
         "Capabilities",
         "ClientRequestToken",
         "ClientToken",
+        "DeploymentConfig",
         "Description",
         "IncludeNestedStacks",
         "IncludePropertyValues",
@@ -65,6 +66,7 @@ class ChangeSet:
     changes: list[dict[str, Any]]
     status: str
     execution_status: str
+    adopts: bool
     status_reason: str | None = None
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -119,7 +121,9 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]
 
     def create_change_set(self) -> ActionResult:
         """CreateChangeSet."""
-        self._accept({*_DEPLOYMENT, "ChangeSetName", "ChangeSetType"})
+        self._accept(
+            {*_DEPLOYMENT, "ChangeSetName", "ChangeSetType", "ImportExistingResources"}
+        )
         kind = self._get_param("ChangeSetType", "UPDATE")
         if kind not in ("CREATE", "UPDATE"):
             raise _invalid(f"local AWS does not honour change sets of type {kind}")
@@ -170,6 +174,7 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]
             changes=changes,
             status="FAILED" if same else "CREATE_COMPLETE",
             execution_status="UNAVAILABLE" if same else "AVAILABLE",
+            adopts=self._get_bool_param("ImportExistingResources", False),
             status_reason=_NO_CHANGES if same else None,
         )
 
@@ -212,14 +217,22 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]
             )
         change_set.execution_status = "EXECUTE_COMPLETE"
         self._deploy(
-            change_set.stack, change_set.template, change_set.inputs, change_set.tags
+            change_set.stack,
+            change_set.template,
+            change_set.inputs,
+            change_set.tags,
+            adopts=change_set.adopts,
         )
         return EmptyResult()
 
     def delete_change_set(self) -> ActionResult:
         """DeleteChangeSet."""
         self._accept({"ChangeSetName", "StackName"})
-        self.cloudformation.change_sets.remove(self._find_change_set())
+        try:
+            self.cloudformation.change_sets.remove(self._find_change_set())
+        except CloudFormationError:
+            # Deleting what is not there succeeds.
+            self._find(self._get_param("StackName"))
         return EmptyResult()
 
     # --- Stacks ---
@@ -437,9 +450,11 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]
 
     def _accept(self, honoured: set[str] | frozenset[str]) -> None:
         """Refuse parameters that would not take effect."""
+        config = self._get_param("DeploymentConfig", {})
+        if config.get("Mode", "STANDARD") != "STANDARD":
+            raise _invalid("local AWS does not honour the parameter DeploymentConfig")
         for name, value in self._get_params().items():
-            is_off = not value or value == "false"
-            if not is_off and name not in honoured and name not in _WITHOUT_EFFECT:
+            if value and name not in honoured and name not in _WITHOUT_EFFECT:
                 raise _invalid(f"local AWS does not honour the parameter {name}")
 
     def _find(self, name_or_id: str) -> Stack:
@@ -505,6 +520,8 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]
         template: Template,
         inputs: Mapping[str, str],
         tags: Mapping[str, str],
+        *,
+        adopts: bool = False,
     ) -> None:
         stack.role_arn = self._get_param("RoleARN") or stack.role_arn
         if stack.status == "ROLLBACK_COMPLETE":
@@ -512,7 +529,7 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]
                 f"Stack:{stack.id} is in ROLLBACK_COMPLETE state and can not be updated."
             )
         with self.cloudformation.lock:
-            Deployment(self._region, stack).deploy(
+            Deployment(self._region, stack, adopts=adopts).deploy(
                 template,
                 inputs,
                 tags,

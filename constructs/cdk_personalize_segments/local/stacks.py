@@ -195,16 +195,17 @@ class Region:
 class Deployment:
     """One creation, update or deletion of a stack."""
 
-    def __init__(self, region: Region, stack: Stack) -> None:
+    def __init__(self, region: Region, stack: Stack, *, adopts: bool = False) -> None:
         """Prepare.
 
         Args:
             region: The Region of the stack.
             stack: The stack.
+            adopts: Whether existing buckets with explicit names are taken over.
         """
         self._region = region
         self._stack = stack
-        self._place = Place(region.aws, region.name, stack.name)
+        self._place = Place(region.aws, region.name, stack.name, adopts)
         self._resources = dict(stack.resources)
         self._imports: set[str] = set()
         self._changes: list[Change] = []

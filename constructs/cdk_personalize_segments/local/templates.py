@@ -229,7 +229,8 @@ class Scope:
         elif isinstance(value, dict):
             name, argument = _single(value)
             if name == "Ref":
-                yield from () if argument in self.values else (argument,)
+                if argument not in self.values and not argument.startswith("AWS::"):
+                    yield argument
             elif name == "Fn::GetAtt":
                 yield _attribute(argument)[0]
             elif name == "Fn::If":
@@ -244,7 +245,8 @@ class Scope:
         text, variables = argument if isinstance(argument, list) else (argument, {})
         yield from self._references(list(variables.values()))
         for literal, name in _SUB.findall(text):
-            if not literal and name not in variables and name not in self.values:
+            known = name in variables or name in self.values or "::" in name
+            if not literal and not known:
                 yield name.split(".", 1)[0]
 
     # --- Values ---

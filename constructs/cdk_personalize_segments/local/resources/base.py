@@ -30,11 +30,13 @@ class Place:
         aws: The local AWS.
         region: The stack's Region.
         stack_name: Its name.
+        adopts: Whether existing buckets with explicit names are taken over.
     """
 
     aws: "LocalAws"
     region: str
     stack_name: str
+    adopts: bool
     _random: random.Random = field(default_factory=random.SystemRandom, compare=False)
 
     def client(self, service: str) -> Any:

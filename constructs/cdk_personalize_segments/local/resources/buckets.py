@@ -4,9 +4,12 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
+
 from cdk_personalize_segments.local.resources.base import (
     Place,
     Properties,
+    ResourceError,
     ResourceType,
     api_tags,
     changed,
@@ -51,12 +54,17 @@ class Bucket(ResourceType):
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Create the bucket, then set what it has one by one."""
         name = new.get("BucketName") or place.new_name(logical_id, 63).lower()
+        client = place.client("s3")
+        exists = _exists(client, name)
+        if exists and not place.adopts:
+            raise ResourceError(f"{name} already exists")
         location: dict[str, Any] = (
             {}
             if place.region == "us-east-1"
             else {"CreateBucketConfiguration": {"LocationConstraint": place.region}}
         )
-        place.client("s3").create_bucket(Bucket=name, **location)
+        if not exists:
+            client.create_bucket(Bucket=name, **location)
         self.update(place, name, {}, new)
         return str(name)
 
@@ -113,6 +121,14 @@ class BucketPolicy(ResourceType):
     def delete(self, place: Place, physical_id: str, old: Properties) -> None:
         """Take the policy off the bucket."""
         place.client("s3").delete_bucket_policy(Bucket=physical_id)
+
+
+def _exists(client: Any, bucket: str) -> bool:
+    try:
+        client.head_bucket(Bucket=bucket)
+    except ClientError:
+        return False
+    return True
 
 
 def _put_encryption(client: Any, bucket: str, new: Properties) -> None:
