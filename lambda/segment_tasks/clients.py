@@ -4,6 +4,7 @@ They come from botocore itself: boto3's resources, sessions and transfer manager
 would only lengthen the start of a function.
 """
 
+import gc
 import os
 from functools import cache
 from typing import TYPE_CHECKING, Final, cast
@@ -41,11 +42,17 @@ def _session() -> botocore.session.Session:
 
 
 def _client(service: str, config: Config) -> object:
-    return _session().create_client(
-        service,
-        region_name=os.environ["AWS_REGION"],
-        config=config,
-    )
+    collecting = gc.isenabled()
+    # The service's model fills memory with objects that stay: looking for garbage
+    # among them finds none, and takes a fifth of a function's start.
+    gc.disable()
+    try:
+        return _session().create_client(
+            service, region_name=os.environ["AWS_REGION"], config=config
+        )
+    finally:
+        if collecting:
+            gc.enable()
 
 
 @cache

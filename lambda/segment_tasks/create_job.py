@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from . import arns, clients, jobs, times
+from . import arns, clients, jobs, limits, times
 from .failures import (
     SDK_ERRORS,
     FilterNotUsable,
@@ -158,7 +158,7 @@ class _Creation:
     def _adopted(self, name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         job = jobs.state(name, self._arn(name), self._now, jobs.output_of(found), found)
         # What is done already need not be waited for.
-        over = found["status"] == jobs.ACTIVE or jobs.has_failed(found)
+        over = found.get("status") == jobs.ACTIVE or jobs.has_failed(found)
         return self._created(job, 1 if over else self._poll_interval)
 
     def _created(self, job: dict[str, Any], wait: int) -> dict[str, Any]:
@@ -190,10 +190,13 @@ class _Creation:
         since = self._waiting["since"] or self._now
         left = self._queue_timeout - times.seconds_since(since, self._now)
         if left <= 0:
+            if refused:
+                raise self._final(error) from error
             raise QueueTimeout(
                 f"No job could be created within {self._queue_timeout:,} seconds; the "
-                f"last answer of Personalize was: {message(error)} Up to 5 jobs may be "
-                "pending or running per account and Region, whoever started them. "
+                f"last answer of Personalize was: {message(error).rstrip('.')}. Up to "
+                f"{limits.MAX_ACTIVE_JOBS} jobs may be pending or running per account "
+                "and Region, whoever started them. "
                 f'Start an execution with {{"resume": "{self._run["name"]}"}} to try '
                 "again with the same input, or give the pipeline a longer "
                 "queue_timeout."

@@ -24,6 +24,7 @@ _TRANSIENT_CODES: Final = frozenset(
         "InternalError",
         "InternalFailure",
         "InternalServerError",
+        "LimitExceededException",
         "PriorRequestNotComplete",
         "RequestLimitExceeded",
         "RequestTimeout",

@@ -203,14 +203,18 @@ def read_json(bucket: str, key: str) -> Any | None:  # noqa: ANN401
 def write_json(bucket: str, key: str, content: object) -> None:
     """Write a JSON object, readable by people."""
     with ObjectWriter(bucket, key, "application/json") as writer:
-        writer.write(
-            (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
-        )
+        writer.write(_json(content, indent=1))
 
 
 def json_line(content: object) -> bytes:
     """Return one line of JSON Lines."""
-    return (json.dumps(content, ensure_ascii=False) + "\n").encode()
+    return _json(content, indent=None)
+
+
+def _json(content: object, indent: int | None) -> bytes:
+    text = json.dumps(content, ensure_ascii=False, indent=indent)
+    # Half a character, which JSON can name but UTF-8 cannot, becomes its escape.
+    return f"{text}\n".encode(errors="backslashreplace")
 
 
 def write(bucket: str, key: str, data: bytes, content_type: str) -> None:

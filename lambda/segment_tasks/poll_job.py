@@ -61,9 +61,9 @@ def _look(event: dict[str, Any]) -> dict[str, Any]:
     now = event["now"]
     job = {
         **jobs.state(job["name"], job["arn"], job["since"], job["output"], found),
-        "finishedAt": now if found["status"] == jobs.ACTIVE else None,
+        "finishedAt": now if found.get("status") == jobs.ACTIVE else None,
     }
-    if found["status"] == jobs.ACTIVE:
+    if found.get("status") == jobs.ACTIVE:
         return _result("done", job, 0, None)
     if jobs.has_failed(found):
         return _result("failed", job, 0, describe(_failed(event["run"], job, found)))
@@ -75,7 +75,7 @@ def _failed(
 ) -> JobFailed:
     reason = found.get("failureReason") or "no reason given"
     return JobFailed(
-        f"Personalize could not finish the job {job['name']} ({found['status']}): "
+        f"Personalize could not finish the job {job['name']} ({found.get('status')}): "
         f"{reason.rstrip('.')}. Correct that and start an execution with "
         f'{{"resume": "{run["name"]}"}}, which uses the same prepared input, or with '
         "new query files."

@@ -65,27 +65,31 @@ def check(
     Returns:
         The query, or what is wrong with it.
     """
+    stripped = line.strip()
+    found = _check(stripped, recipe, placeholders)
+    if isinstance(found, Query):
+        return found
+    indent = line.index(stripped)
+    return [Problem(column + indent, reason) for column, reason in found]
+
+
+def _check(
+    line: bytes, recipe: str, placeholders: frozenset[str] | None
+) -> Query | list[Problem]:
     if len(line) > MAX_LINE_BYTES:
-        return [
-            Problem(
-                1,
-                f"the line is longer than {MAX_LINE_BYTES:,} bytes; write one query "
-                "per line",
-            )
-        ]
+        reason = (
+            f"the line is longer than {MAX_LINE_BYTES:,} bytes; write one query per "
+            "line"
+        )
+        return [Problem(1, reason)]
     try:
-        text = line.decode().strip()
+        text = line.decode()
     except UnicodeDecodeError as error:
         return [_not_text(line, error.start)]
-    indent = len(line) - len(line.lstrip())
     value = _parsed(text, recipe)
     if isinstance(value, Problem):
-        return [Problem(value.column + indent, value.reason)]
-    problems = [
-        Problem(each.column + indent, each.reason)
-        for each in _problems(text, value, recipe, placeholders)
-    ]
-    return problems or Query(text, value)
+        return [value]
+    return _problems(text, value, recipe, placeholders) or Query(text, value)
 
 
 def _not_text(line: bytes, position: int) -> Problem:
