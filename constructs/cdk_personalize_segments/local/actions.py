@@ -55,7 +55,7 @@ class Call:
 
     @property
     def partition(self) -> str:
-        """The partition of the Region."""
+        """The partition of the Region; that of most Regions if there is none."""
         return str(get_partition(self.region))
 
     @property
@@ -107,9 +107,7 @@ def read_call(environ: "WSGIEnvironment") -> Call:
         environ: The request, as WSGI passes it.
     """
     query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
-    signed = environ.get("HTTP_AUTHORIZATION") or query.get("X-Amz-Credential", "")
-    credential = _CREDENTIAL.search(signed)
-    service = credential["service"] if credential else ""
+    access_key, region, service = _signer(environ, query)
     headers = {
         name.removeprefix("HTTP_").replace("_", "-").lower(): value
         for name, value in environ.items()
@@ -118,15 +116,27 @@ def read_call(environ: "WSGIEnvironment") -> Call:
     # WSGI gives the path's bytes as Latin-1.
     path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
     return Call(
-        access_key=credential["key"] if credential else "",
+        access_key=access_key,
         service=service,
-        region=credential["region"] if credential else "",
+        region=region,
         method=environ["REQUEST_METHOD"],
         path=path,
         query=query,
         headers=headers,
         body=_body(environ, service, query),
     )
+
+
+def _signer(
+    environ: "WSGIEnvironment", query: Mapping[str, str]
+) -> tuple[str, str, str]:
+    """Tell the access key, Region and service of a signature, or empty texts."""
+    signed = environ.get("HTTP_AUTHORIZATION") or query.get("X-Amz-Credential", "")
+    credential = _CREDENTIAL.search(signed)
+    if credential is not None:
+        return credential["key"], credential["region"], credential["service"]
+    # The older signature, which boto3 still gives to S3 URLs.
+    return query.get("AWSAccessKeyId", ""), "", "s3"
 
 
 def needed_by(call: Call, account: str) -> list[Needed]:
@@ -219,6 +229,7 @@ _PLAIN_PARAMETERS: Final = frozenset(
         "x-id",
     }
 )
+_OLD_SIGNATURE: Final = frozenset({"AWSAccessKeyId", "Expires", "Signature"})
 _LIST_KEYS: Final = ("prefix", "delimiter", "max-keys")
 
 
@@ -234,6 +245,7 @@ def _s3(call: Call, _: str) -> list[Needed]:
         for name in call.query
         if name not in _PLAIN_PARAMETERS
         and not name.lower().startswith(("x-amz-", "response-"))
+        and name not in _OLD_SIGNATURE
     )
     actions = _OBJECT_ACTIONS if call.key else _BUCKET_ACTIONS
     action = actions.get((call.method, about))

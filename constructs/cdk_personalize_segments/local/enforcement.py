@@ -272,14 +272,20 @@ def _iam(aws: "LocalAws") -> Any:  # noqa: ANN401
 
 
 def _identity_policies(role: Any) -> list[str]:  # noqa: ANN401
-    managed = [policy.document for policy in role.managed_policies.values()]
+    managed = [_document(policy) for policy in role.managed_policies.values()]
     return [*role.policies.values(), *managed]
+
+
+def _document(policy: Any) -> str:  # noqa: ANN401
+    """Return the version of a managed policy that is in force."""
+    versions = {each.version_id: each.document for each in policy.versions}
+    return str(versions[policy.default_version_id])
 
 
 def _boundary(aws: "LocalAws", role: Any) -> list[str]:  # noqa: ANN401
     if not role.permissions_boundary_arn:
         return []
-    return [_iam(aws).get_policy(role.permissions_boundary_arn).document]
+    return [_document(_iam(aws).get_policy(role.permissions_boundary_arn))]
 
 
 def _bucket_policies(resource: str) -> list[str]:

@@ -131,7 +131,7 @@ def _names_principal(statement: Document, principal: Principal | None) -> bool:
     named = statement.get("Principal", {})
     if named == "*":
         return True
-    allowed = _texts(named.get(principal.kind, []))
+    allowed = list(_texts(named.get(principal.kind, [])))
     names = set(principal.names)
     if principal.account and statement["Effect"] == "Deny":
         names |= {principal.account}

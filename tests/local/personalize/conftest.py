@@ -1,16 +1,13 @@
-"""An account with nothing but moto, the emulated Personalize and enforcement."""
+"""The local AWS with a fresh Personalize, and what a segment job needs."""
 
 import json
 from datetime import UTC, datetime, timedelta
 
-import boto3
 import pytest
-from botocore.config import Config
-from moto.moto_api._internal import moto_api_backend
+from moto.iam.models import iam_backends
+from moto.s3.models import s3_backends
 
-from cdk_personalize_segments.local import enforcement, patching, personalize
 from cdk_personalize_segments.local.personalize import EmulatedPersonalize
-from cdk_personalize_segments.local.server import Server
 
 ITEMS = """ITEM_ID,TITLE,GENRES,YEAR
 1,Two Left Feet,Comedy,1999
@@ -49,61 +46,20 @@ class ManualClock:
         self._now += timedelta(**duration)
 
 
-class KnownSessions:
-    def __init__(self):
-        self._roles = {}
-
-    def issue(self, role_arn):
-        key = f"ASIASESSION{len(self._roles):08d}"
-        self._roles[key] = role_arn
-        return {
-            "aws_access_key_id": key,
-            "aws_secret_access_key": "secret",
-            "aws_session_token": "token",
-        }
-
-    def role_of(self, access_key_id):
-        return self._roles.get(access_key_id)
-
-
 class Account:
-    region = "us-east-1"
-    account_id = "123456789012"
+    """The local AWS, with a Personalize and a clock of the test's own."""
 
-    def __init__(self):
-        self._middlewares = []
-        self.clear()
-        personalize.install(self)
-        enforcement.install(self)
-        self._server = Server(0, self._middlewares)
+    def __init__(self, local_aws):
+        self._aws = local_aws
 
-    def clear(self):
-        moto_api_backend.reset()
-        self.clock = ManualClock()
-        self.sessions = KnownSessions()
-        self.personalize = EmulatedPersonalize(self)
-
-    def stop(self):
-        self._server.stop()
-        patching.restore_all()
-        moto_api_backend.reset()
-
-    def add_middleware(self, wrap):
-        self._middlewares.append(wrap)
+    def __getattr__(self, name):
+        return getattr(self._aws, name)
 
     def client(self, service, role_arn=None, region=None):
-        credentials = (
-            self.sessions.issue(role_arn)
-            if role_arn
-            else {"aws_access_key_id": "admin", "aws_secret_access_key": "secret"}
-        )
-        return boto3.client(
-            service,
-            endpoint_url=f"http://localhost:{self._server.port}",
-            region_name=region or self.region,
-            config=Config(retries={"total_max_attempts": 1}),
-            **credentials,
-        )
+        if role_arn is None:
+            return self._aws.client(service, region)
+        credentials = self.sessions.issue(role_arn)
+        return self._aws.create_client(service, self.region, **credentials)
 
     def make_role(self, name, *statements, trust=None, **more):
         iam = self.client("iam")
@@ -124,17 +80,21 @@ def policy(*statements):
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
-@pytest.fixture(scope="module")
-def account():
-    account = Account()
-    yield account
-    account.stop()
-
-
 @pytest.fixture
-def aws(account):
-    account.clear()
-    return account
+def aws(local_aws, monkeypatch):
+    monkeypatch.setattr(local_aws, "clock", ManualClock())
+    monkeypatch.setattr(local_aws, "personalize", EmulatedPersonalize(local_aws))
+    s3 = s3_backends[local_aws.account_id]["aws"]
+    iam = iam_backends[local_aws.account_id]["aws"]
+    kept = [dict(s3.buckets), dict(iam.roles), dict(iam.managed_policies)]
+    yield Account(local_aws)
+    for name in s3.buckets.keys() - kept[0].keys():
+        del s3_backends.bucket_accounts[name]
+    for made, before in zip(
+        (s3.buckets, iam.roles, iam.managed_policies), kept, strict=True
+    ):
+        for name in made.keys() - before.keys():
+            del made[name]
 
 
 @pytest.fixture
