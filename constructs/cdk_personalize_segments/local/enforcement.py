@@ -82,7 +82,6 @@ def wsgi(application: "WSGIApplication", aws: "LocalAws") -> "WSGIApplication":
         try:
             for needed in needed_by(call, aws.account_id):
                 _check_needed(aws, role_arn, needed)
-            _check_absent_object(aws, role_arn, call)
         except AccessDenied as denied:
             return _refuse(call, start_response, "AccessDenied", str(denied))
         except (UnmappedRequestError, UnsupportedPolicyError) as error:
@@ -102,8 +101,8 @@ def check(
 ) -> None:
     """Check that a role may do something.
 
-    Its policies must allow it, or the policy of the bucket concerned; neither, nor
-    the role's permissions boundary, may deny it.
+    Its policies must allow it, or the policy of the bucket concerned, and neither
+    may deny it; a permissions boundary must allow it as well.
 
     Args:
         aws: The local AWS.
@@ -142,11 +141,9 @@ def check(
         reason = "with an explicit deny in an identity-based policy"
     elif by_bucket is Verdict.DENIED:
         reason = "with an explicit deny in a resource-based policy"
-    elif by_bucket is Verdict.ALLOWED:
-        return
     elif by_boundary is not Verdict.ALLOWED:
         reason = f"because no permissions boundary allows the {action} action"
-    elif by_role is Verdict.ALLOWED:
+    elif Verdict.ALLOWED in {by_role, by_bucket}:
         return
     else:
         reason = f"because no identity-based policy allows the {action} action"
@@ -238,26 +235,20 @@ def _check_needed(aws: "LocalAws", role_arn: str, needed: Needed) -> None:
         resource=needed.resource,
         context=needed.context,
     )
+    if needed.action == "s3:GetObject" and _is_absent(needed.resource):
+        # Only those who may list a bucket learn that an object is not there. The
+        # request has no prefix, so a permission for some prefixes is none here.
+        bucket_arn = needed.resource.partition("/")[0]
+        check(aws, role_arn=role_arn, action="s3:ListBucket", resource=bucket_arn)
 
 
-def _check_absent_object(aws: "LocalAws", role_arn: str, call: Call) -> None:
-    """Tell only those who may list a bucket that an object is not there.
-
-    The request has no prefix, so a permission for some prefixes is none here.
-    """
-    if call.service != "s3" or not call.key or call.method not in {"GET", "HEAD"}:
-        return
-    bucket = _bucket(call.bucket)
+def _is_absent(object_arn: str) -> bool:
+    name, _, key = object_arn.partition(":s3:::")[2].partition("/")
+    bucket = _bucket(name)
     if bucket is None:
-        return
-    found = bucket.keys.get(call.key)
-    if found is None or isinstance(found, FakeDeleteMarker):
-        check(
-            aws,
-            role_arn=role_arn,
-            action="s3:ListBucket",
-            resource=f"arn:{get_partition(aws.region)}:s3:::{call.bucket}",
-        )
+        return False
+    found = bucket.keys.get(key)
+    return found is None or isinstance(found, FakeDeleteMarker)
 
 
 def _role(aws: "LocalAws", role_arn: str) -> Any:  # noqa: ANN401

@@ -69,6 +69,16 @@ def code(call, **parameters):
         ),
         (["s3:PutObject"], lambda s3: upload_in_parts(s3)),
         (
+            ["s3:PutObject", "s3:ListMultipartUploadParts"],
+            lambda s3: s3.list_parts(
+                Bucket=NAME,
+                Key="in/x",
+                UploadId=s3.create_multipart_upload(Bucket=NAME, Key="in/x")[
+                    "UploadId"
+                ],
+            ),
+        ),
+        (
             ["s3:PutObject", "s3:AbortMultipartUpload"],
             lambda s3: s3.abort_multipart_upload(
                 Bucket=NAME,

@@ -476,3 +476,23 @@ def test_access_lost_while_the_job_works_fails_it(aws, pipeline):
 
     assert job["status"] == "CREATE FAILED"
     assert "s3:PutObject" in job["failureReason"]
+
+
+def test_a_bucket_lost_while_the_job_waits_fails_it(aws, pipeline):
+    arn = pipeline.create()
+    pipeline.s3.delete_bucket(Bucket="inputs")
+    aws.clock.advance(hours=1)
+
+    assert pipeline.describe(arn)["status"] == "CREATE FAILED"
+
+
+def test_a_policy_that_cannot_be_evaluated_is_named(pipeline):
+    statement = pipeline.bucket_statement("inputs")
+    statement["Condition"] = {"DateLessThan": {"aws:CurrentTime": "2030-01-01"}}
+    pipeline.s3.put_bucket_policy(
+        Bucket="inputs", Policy=json.dumps({"Statement": [statement]})
+    )
+
+    code, message = refused(pipeline.create)
+
+    assert (code, "DateLessThan" in message) == ("NotImplemented", True)

@@ -16,6 +16,7 @@ from cdk_personalize_segments.local.personalize.segments import (
     InputFile,
     JobFailedError,
 )
+from cdk_personalize_segments.local.policies import UnsupportedPolicyError
 
 if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
@@ -85,6 +86,8 @@ class JobStorage:
             self._check("s3:PutObject", self.output_path)
         except enforcement.AccessDenied as denied:
             raise errors.invalid_input(str(denied)) from denied
+        except UnsupportedPolicyError as error:
+            raise errors.PersonalizeError("NotImplemented", str(error)) from error
 
     def read(self) -> list[InputFile]:
         """Read every object whose key starts with the input path, as they are now.
@@ -93,6 +96,7 @@ class JobStorage:
             JobFailedError: There is none, one may not be read, or they exceed a limit.
         """
         bucket, prefix = locations.bucket_and_key(self.input_path)
+        self._check_working("s3:ListBucket", self.input_path, as_list=True)
         objects = _objects(self._backend(), bucket, prefix)
         if not objects:
             raise JobFailedError(
@@ -127,9 +131,13 @@ class JobStorage:
         self._check_working("s3:PutObject", self.output_path + name)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write an output object; its key is the output path and the name, joined."""
+        """Write an output object; its key is the output path and the name, joined.
+
+        Does nothing if the bucket is gone by now.
+        """
         bucket, key = locations.bucket_and_key(self.output_path + name)
-        self._backend().put_object(bucket, key, content)
+        if bucket in s3_backends.bucket_accounts:
+            self._backend().put_object(bucket, key, content)
 
     def _backend(self) -> Any:  # noqa: ANN401
         return s3_backends[self.aws.account_id][get_partition(self.aws.region)]
@@ -140,10 +148,10 @@ class JobStorage:
             "aws:SourceArn": self.job_arn,
         }
 
-    def _check_working(self, action: str, uri: str) -> None:
+    def _check_working(self, action: str, uri: str, *, as_list: bool = False) -> None:
         try:
-            self._check(action, uri)
-        except enforcement.AccessDenied as denied:
+            self._check(action, uri, as_list=as_list)
+        except (enforcement.AccessDenied, UnsupportedPolicyError) as denied:
             raise JobFailedError(str(denied)) from denied
 
     def _check(self, action: str, uri: str, *, as_list: bool = False) -> None:
