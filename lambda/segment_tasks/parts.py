@@ -118,10 +118,11 @@ class PartsWriter:
         if self.parts > limits.MAX_INPUT_FILES:
             most = limits.MAX_INPUT_FILES * self._most
             raise InvalidInput(
-                f"{self.queries:,} queries at {self._most} a file (fewer, the more users "
-                f"a segment may have) make {self.parts:,} files, and one job takes at most {limits.MAX_INPUT_FILES:,} files, "
-                f"so at most {most:,} queries; spread them over "
-                f"{-(-self.queries // most)} folders and run each with "
+                f"{self.queries:,} queries at {self._most} a file (fewer, the more "
+                f"users a segment may have) make {self.parts:,} files, and one job "
+                f"takes at most {limits.MAX_INPUT_FILES:,} files, so at most {most:,} "
+                f"queries; spread them over {-(-self.queries // most)} folders and run "
+                "each with "
                 '{"queries": "<folder>"}.'
             )
         if self._bytes > limits.MAX_INPUT_BYTES:
