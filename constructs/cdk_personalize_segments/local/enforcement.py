@@ -235,20 +235,27 @@ def _check_needed(aws: "LocalAws", role_arn: str, needed: Needed) -> None:
         resource=needed.resource,
         context=needed.context,
     )
-    if needed.action == "s3:GetObject" and _is_absent(needed.resource):
-        # Only those who may list a bucket learn that an object is not there. The
-        # request has no prefix, so a permission for some prefixes is none here.
-        bucket_arn = needed.resource.partition("/")[0]
-        check(aws, role_arn=role_arn, action="s3:ListBucket", resource=bucket_arn)
+    if needed.action == "s3:GetObject":
+        _check_absence(aws, role_arn, needed.resource)
 
 
-def _is_absent(object_arn: str) -> bool:
-    name, _, key = object_arn.partition(":s3:::")[2].partition("/")
-    bucket = _bucket(name)
-    if bucket is None:
-        return False
-    found = bucket.keys.get(key)
-    return found is None or isinstance(found, FakeDeleteMarker)
+def _check_absence(aws: "LocalAws", role_arn: str, object_arn: str) -> None:
+    """Let only those who may list a bucket learn that an object is not there.
+
+    S3 decides as if the key were the prefix of a listing: so people observed who
+    grant listing by prefix, and so Ceph and Kopia rely on.
+    """
+    bucket_arn, _, key = object_arn.partition("/")
+    bucket = _bucket(bucket_arn.partition(":s3:::")[2])
+    found = bucket.keys.get(key) if bucket is not None else True
+    if found is None or isinstance(found, FakeDeleteMarker):
+        check(
+            aws,
+            role_arn=role_arn,
+            action="s3:ListBucket",
+            resource=bucket_arn,
+            context={"s3:prefix": key},
+        )
 
 
 def _role(aws: "LocalAws", role_arn: str) -> Any:  # noqa: ANN401
