@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from cdk_personalize_segments._runtime import arns, limits
+from cdk_personalize_segments._runtime import limits
 from cdk_personalize_segments.local.personalize import errors, filters, jobs
 from cdk_personalize_segments.local.personalize.resources import (
     RECIPES,
@@ -335,7 +335,7 @@ def _recipe_summary(personalize: "EmulatedPersonalize", name: str) -> Answer:
 
 
 def _find(found: Mapping[str, _T], arn: str) -> _T:
-    if arns.parse(arn) is None or arn not in found:
+    if arn not in found:
         raise errors.not_found(arn)
     return found[arn]
 
