@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 from moto.core.config import default_user_config
 from moto.moto_api._internal import moto_api_backend
 
-from cdk_personalize_segments.local import cloudformation, patching
+from cdk_personalize_segments.local import (
+    cloudformation,
+    function_configuration,
+    patching,
+    storage,
+)
 
 if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
@@ -21,6 +26,8 @@ def install_all(aws: "LocalAws") -> None:
     # Functions' roles use policies that AWS manages.
     patching.patch(default_user_config["iam"], "load_aws_managed_policies", True)
     moto_api_backend.reset()
+    storage.install(aws)
+    function_configuration.install(aws)
     cloudformation.install(aws)
     try:
         from cdk_personalize_segments.local.sessions import Sessions
@@ -29,7 +36,7 @@ def install_all(aws: "LocalAws") -> None:
         class Stub:
             def role_of(self, key): return None
         aws.sessions = Stub()
-    for name in ("enforcement", "storage", "functions", "stepfunctions", "personalize"):
+    for name in ("enforcement", "functions", "stepfunctions", "personalize"):
         try:
             module = importlib.import_module(f"cdk_personalize_segments.local.{name}")
             module.install(aws)

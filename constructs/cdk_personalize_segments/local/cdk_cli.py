@@ -49,7 +49,8 @@ class CdkCli:
         folder = Path(cwd or ".").resolve()
         options = _options(app, context)
         if folder not in self._bootstrapped_from:
-            self._run(folder, "bootstrap", self._target, *options)
+            # Without the app, which it would synthesise to no end.
+            self._run(folder, "bootstrap", self._target, *_options("", context))
             self._bootstrapped_from.add(folder)
         with tempfile.TemporaryDirectory() as scratch:
             outputs = Path(scratch, "outputs.json")

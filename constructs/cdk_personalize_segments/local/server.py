@@ -1,9 +1,11 @@
 """Serves moto on localhost, from a thread of this process."""
 
+import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -15,7 +17,7 @@ from werkzeug.serving import make_server
 from cdk_personalize_segments.local.errors import LocalAwsError
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +39,9 @@ class Server:
         Raises:
             LocalAwsError: The port is taken.
         """
-        application: WSGIApplication = DomainDispatcherApplication(create_backend_app)
+        application: WSGIApplication = _with_named_errors(
+            DomainDispatcherApplication(create_backend_app)
+        )
         for wrap in middlewares:
             application = wrap(application)
         try:
@@ -68,6 +72,45 @@ class Server:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def _with_named_errors(application: "WSGIApplication") -> "WSGIApplication":
+    """Answer what moto does not implement, or fails at, in words that SDKs show."""
+
+    def named(
+        environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        try:
+            return application(environ, start_response)
+        except NotImplementedError as error:
+            status, code = "501 Not Implemented", "NotImplemented"
+            message = f"local AWS does not honour this request: {error}"
+        except Exception as error:
+            _log.exception("A request failed inside moto")
+            status, code = "500 Internal Server Error", "InternalFailure"
+            message = f"local AWS failed inside moto: {error!r}"
+        body, content_type = _error_body(environ, code, message)
+        headers = [
+            ("Content-Type", content_type),
+            ("Content-Length", str(len(body))),
+            ("x-amzn-ErrorType", code),
+        ]
+        start_response(status, headers)
+        return [body]
+
+    return named
+
+
+def _error_body(
+    environ: "WSGIEnvironment", code: str, message: str
+) -> tuple[bytes, str]:
+    error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+    if "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
+        return error.encode(), "application/xml"
+    if "x-www-form-urlencoded" in environ.get("CONTENT_TYPE", ""):
+        return f"<ErrorResponse>{error}</ErrorResponse>".encode(), "application/xml"
+    answer = {"__type": code, "message": message}
+    return json.dumps(answer).encode(), "application/x-amz-json-1.1"
 
 
 class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]

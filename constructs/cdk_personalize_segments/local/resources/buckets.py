@@ -15,6 +15,10 @@ from cdk_personalize_segments.local.resources.base import (
     changed,
 )
 
+_EXPIRATION: Final = {
+    "ExpirationInDays": "Days",
+    "ExpiredObjectDeleteMarker": "ExpiredObjectDeleteMarker",
+}
 _RULE: Final = "LifecycleConfiguration.Rules"
 
 
@@ -158,12 +162,13 @@ def _lifecycle_rule(rule: Properties) -> dict[str, Any]:
     }
     if "Id" in rule:
         api["ID"] = rule["Id"]
-    if "ExpirationInDays" in rule:
-        api["Expiration"] = {"Days": rule["ExpirationInDays"]}
-    if "ExpiredObjectDeleteMarker" in rule:
-        api["Expiration"] = {
-            "ExpiredObjectDeleteMarker": rule["ExpiredObjectDeleteMarker"]
-        }
+    expiration = {
+        name: rule[key]
+        for key, name in _EXPIRATION.items()
+        if key in rule
+    }
+    if expiration:
+        api["Expiration"] = expiration
     for name in ("NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"):
         if name in rule:
             api[name] = dict(rule[name])
