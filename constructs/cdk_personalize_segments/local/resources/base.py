@@ -3,7 +3,7 @@
 import random
 import string
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -104,11 +104,7 @@ class ResourceType(ABC):
         Args:
             properties: The properties, or their shape.
         """
-        return [
-            path
-            for path in dict.fromkeys(_paths(properties))
-            if not _is_covered(path, self.honoured)
-        ]
+        return list(dict.fromkeys(_unhonoured(properties, "", self.honoured)))
 
 
 def api_tags(properties: Properties) -> list[dict[str, str]]:
@@ -145,21 +141,14 @@ def lower_first(value: Any) -> Any:
     return value
 
 
-def _paths(value: Any, path: str = "") -> Sequence[str]:
-    if isinstance(value, Mapping) and value:
-        return [
-            found
-            for key, each in value.items()
-            for found in _paths(each, f"{path}.{key}" if path else key)
-        ]
-    if isinstance(value, list) and value:
-        return [found for each in value for found in _paths(each, path)]
-    return [path] if path else []
-
-
-def _is_covered(path: str, honoured: frozenset[str]) -> bool:
-    if path in honoured or any(each.startswith(f"{path}.") for each in honoured):
-        return True
-    return any(
-        each.endswith(".*") and (path + ".").startswith(each[:-1]) for each in honoured
-    )
+def _unhonoured(value: Any, path: str, honoured: frozenset[str]) -> Iterator[str]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _unhonoured(each, path, honoured)
+    elif path in honoured or f"{path}.*" in honoured:
+        return
+    elif path and not any(each.startswith(f"{path}.") for each in honoured):
+        yield path
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _unhonoured(each, f"{path}.{key}" if path else key, honoured)
