@@ -1,0 +1,227 @@
+"""Virtual time: it stands still while anything works, and jumps while all waits.
+
+Everything that waits in local AWS is a coroutine or a thread that sleeps on one clock.
+The clock runs coroutines on an asyncio loop of its own whose time is virtual, so
+deadlines, time-outs and cancellation are asyncio's, in an order that is always the same.
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import selectors
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+_T = TypeVar("_T")
+_WORKERS: Final = 32
+
+
+def iso(instant: datetime) -> str:
+    """Write an instant as Step Functions does.
+
+    Args:
+        instant: An aware datetime.
+
+    Returns:
+        ISO-8601 in UTC with milliseconds and a Z.
+    """
+    text = instant.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+class Clock:
+    """One clock for a whole local AWS.
+
+    It advances only when everything on it waits and nothing is `busy`: at once to the
+    next deadline, or at a multiple of real speed.
+    """
+
+    def __init__(
+        self, start: datetime | None = None, speed: float | None = None
+    ) -> None:
+        """Start the clock.
+
+        Args:
+            start: Its first instant, aware; the real time if None.
+            speed: Virtual seconds in a real second, or None to jump over every wait.
+
+        Raises:
+            ValueError: The speed is not above zero, or the start has no time zone.
+        """
+        if speed is not None and speed <= 0:
+            raise ValueError(f"speed must be above 0 or None, not {speed}")
+        start = start or datetime.now(UTC)
+        if start.tzinfo is None:
+            raise ValueError(f"the clock's start {start} needs a time zone")
+        # Whole milliseconds, so that written times add up exactly.
+        self._start = start.astimezone(UTC).replace(
+            microsecond=start.microsecond // 1000 * 1000
+        )
+        self._time = _VirtualTime(speed)
+        self._loop = _VirtualLoop(self._time)
+        self._time.wake = self._wake
+        self._workers = concurrent.futures.ThreadPoolExecutor(
+            _WORKERS, thread_name_prefix="clock-worker"
+        )
+        self._turn = asyncio.Event()
+        self._turn.set()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="clock", daemon=True
+        )
+        self._thread.start()
+
+    def now(self) -> datetime:
+        """Tell the virtual time, in UTC."""
+        return self._start + timedelta(seconds=self._time.seconds())
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for virtual time to pass; not from a coroutine on the clock.
+
+        Args:
+            seconds: How long, in virtual seconds.
+        """
+        self.start(asyncio.sleep(seconds)).result()
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """Keep the clock from advancing, because something works or must be set up."""
+        self._time.hold()
+        try:
+            yield
+        finally:
+            self._time.release()
+
+    def start(self, coroutine: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
+        """Run a coroutine on the clock, where `asyncio.sleep` is virtual.
+
+        Args:
+            coroutine: It must not block: see `in_thread`.
+
+        Returns:
+            Its outcome to be; cancelling it cancels the coroutine.
+        """
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    async def in_thread(self, work: Callable[..., _T], *args: object) -> _T:
+        """Do work that blocks, from a coroutine on the clock, while time stands still.
+
+        Works run side by side, but their outcomes come in the order of the calls,
+        whichever is ready first: so every run goes the same way.
+
+        Args:
+            work: What to call, in a thread.
+            *args: What to call it with.
+        """
+        before, self._turn = self._turn, asyncio.Event()
+        own = self._turn
+        try:
+            with self.busy():
+                work_done = self._loop.run_in_executor(
+                    self._workers, lambda: work(*args)
+                )
+                await asyncio.wait([work_done])
+                await before.wait()
+                return work_done.result()
+        finally:
+            own.set()
+
+    def stop(self) -> None:
+        """Cancel all that waits, and stop for good."""
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._loop.close()
+
+    def _wake(self) -> None:
+        # The loop may have closed since.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(lambda: None)
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+class _VirtualTime:
+    """Seconds since the start, and whether they may pass."""
+
+    wake: Callable[[], None]
+
+    def __init__(self, speed: float | None) -> None:
+        self.speed = speed
+        self.lock = threading.Lock()
+        self.holders = 0
+        self._seconds = 0.0
+        self._since = time.monotonic()
+
+    def seconds(self) -> float:
+        with self.lock:
+            return self._seconds_now()
+
+    def hold(self) -> None:
+        with self.lock:
+            self._seconds = self._seconds_now()
+            self.holders += 1
+
+    def release(self) -> None:
+        with self.lock:
+            self.holders -= 1
+            self._since = time.monotonic()
+            if self.holders:
+                return
+        self.wake()
+
+    def jump(self, seconds: float) -> None:
+        """Advance; the caller has the lock."""
+        self._seconds += seconds
+
+    def _seconds_now(self) -> float:
+        if self.speed is None or self.holders:
+            return self._seconds
+        return self._seconds + (time.monotonic() - self._since) * self.speed
+
+
+class _VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop that takes its time from a clock."""
+
+    def __init__(self, virtual_time: _VirtualTime) -> None:
+        self._virtual_time = virtual_time
+        super().__init__(_WaitingSelector(virtual_time))
+
+    def time(self) -> float:
+        return self._virtual_time.seconds()
+
+
+class _WaitingSelector(selectors.DefaultSelector):
+    """Where the loop waits for its next deadline, and so where time passes."""
+
+    def __init__(self, virtual_time: _VirtualTime) -> None:
+        super().__init__()
+        self._time = virtual_time
+
+    def select(
+        self, timeout: float | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout <= 0:
+            return super().select(timeout)
+        with self._time.lock:
+            held = bool(self._time.holders)
+            if not held and self._time.speed is None:
+                # Whoever released the clock has left its results here before.
+                ready = super().select(0)
+                if not ready:
+                    self._time.jump(timeout)
+                return ready
+        # A release, or anything new, interrupts this.
+        return super().select(
+            None if held or self._time.speed is None else timeout / self._time.speed
+        )
