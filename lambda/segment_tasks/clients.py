@@ -81,9 +81,3 @@ def personalize_once() -> "PersonalizeClient":
     come back as an error about one's own job.
     """
     return cast("PersonalizeClient", _client("personalize", _ONCE))
-
-
-def forget() -> None:
-    """Forget all clients, so that the next ones see a changed environment."""
-    for each in (_session, s3, personalize, personalize_brisk, personalize_once):
-        each.cache_clear()

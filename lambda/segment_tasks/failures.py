@@ -11,6 +11,7 @@ from typing import Any, Final
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,
     HTTPClientError,
     IncompleteReadError,
 )
@@ -18,7 +19,7 @@ from botocore.exceptions import (
 # Step Functions takes 32,768 characters; the rest is for an ellipsis.
 MAX_CAUSE_LENGTH: Final = 32_000
 
-CONNECTION_ERRORS: Final = (HTTPClientError, IncompleteReadError)
+CONNECTION_ERRORS: Final = (ConnectionError, HTTPClientError, IncompleteReadError)
 _TRANSIENT_CODES: Final = frozenset(
     {
         "InternalError",

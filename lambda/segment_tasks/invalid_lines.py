@@ -30,10 +30,6 @@ class InvalidLines:
         self._first: list[str] = []
         self._count = 0
 
-    def __bool__(self) -> bool:
-        """Tell whether there is any."""
-        return self._count > 0
-
     def add(self, file: str, line: int, problems: list[Problem]) -> None:
         """Add what is wrong with a line.
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto import mock_aws
@@ -23,6 +22,11 @@ FILTER = f"{PERSONALIZE}:filter/members"
 EXECUTION = f"arn:aws:states:us-east-1:{ACCOUNT}:execution:pipeline:one"
 RUN = run_name("films", EXECUTION)
 STARTED = "2026-01-05T06:00:00.000Z"
+PERSONALIZE_CLIENTS = (
+    clients.personalize,
+    clients.personalize_brisk,
+    clients.personalize_once,
+)
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -168,7 +172,7 @@ class Cloud:
     """A pipeline's buckets, and its functions as the state machine calls them."""
 
     def __init__(self, personalize: Personalize) -> None:
-        self.s3 = boto3.client("s3", region_name="us-east-1")
+        self.s3 = clients.s3()
         self.personalize = personalize
         for bucket in ("inputs", "outputs"):
             self.s3.create_bucket(Bucket=bucket)
@@ -328,11 +332,12 @@ def cloud(monkeypatch: pytest.MonkeyPatch, personalize: Personalize) -> Iterator
         "botocore.retries.standard.ExponentialBackoff.delay_amount", _no_delay
     )
     with mock_aws(config={"core": {"passthrough": {"services": ["personalize"]}}}):
-        clients.forget()
-        emitter = clients._session().get_component("event_emitter")
-        emitter.register_first("before-send.personalize", personalize)
+        for client in PERSONALIZE_CLIENTS:
+            events = client().meta.events
+            events.register("before-send.personalize", personalize, unique_id="fake")
         yield Cloud(personalize)
-        clients.forget()
+        for client in PERSONALIZE_CLIENTS:
+            client().meta.events.unregister("before-send.personalize", unique_id="fake")
 
 
 def _no_delay(self: object, context: object) -> float:

@@ -128,10 +128,11 @@ def test_any_value_can_be_written_with_escapes(pairs):
 )
 def test_any_text_is_parsed_or_refused_at_a_place_inside_it(text):
     try:
-        assert expressions.parse(text)
+        conditions, position = expressions.parse(text), 0
     except ExpressionError as error:
-        assert 0 <= error.position <= len(text)
-        assert error.message
+        conditions, position = error.args, error.position
+    assert conditions
+    assert 0 <= position <= len(text)
 
 
 @pytest.mark.parametrize(

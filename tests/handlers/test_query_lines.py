@@ -58,7 +58,7 @@ def test_a_query_is_sent_as_it_was_written(line, recipe):
         ('{"itemId": "1"} {"itemId": "2"}', 17, "one query per line"),
         ("{'itemId': '1'}", 2, "not valid JSON"),
         ('{"itemId": "a" b"}', 16, "not valid JSON"),
-        (r'{"itemId": "a\"", x', 18, "not valid JSON"),
+        (r'{"itemId": "a\"", x', 19, "not valid JSON"),
         ('{"itemId": "1", "itemId": "2"}', 17, "twice"),
         ("{}", 1, "itemId is missing"),
         ('{"itemId": 105}', 12, "must be a string"),

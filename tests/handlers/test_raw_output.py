@@ -36,7 +36,8 @@ ITEM = {"itemId": "1"}
     ("line", "expected"),
     [
         (
-            '{"input": {"itemId": "1"}, "output": {"usersList": ["a", "b"]}, "error": null}',
+            '{"input": {"itemId": "1"}, "output": {"usersList": ["a", "b"]}, '
+            '"error": null}',
             (ITEM, None, ["a", "b"]),
         ),
         (
@@ -74,7 +75,8 @@ ITEM = {"itemId": "1"}
             (ITEM, None, ["a"]),
         ),
         (
-            '{"output": {}, "input": {"itemId": "1", "filterValues": {"A": "\\"x\\""}}}',
+            '{"output": {}, "input": {"itemId": "1", '
+            '"filterValues": {"A": "\\"x\\""}}}',
             ({"itemId": "1", "filterValues": {"A": '"x"'}}, None, None),
         ),
         (
@@ -111,26 +113,32 @@ def test_documented_and_observed_shapes_are_read(line, expected):
         '{"a": 1 "b": 2}',
         b'{"input": {"itemId": "1"}, "output": {"usersList": ["\xff"]}}',
         b'{"\xff": 1}',
-        '{"input": "' + "x" * 3_000_000 + '"}',
-        '{"input": [' + "1," * 1_000_000 + "1]}",
-        '{"output": {"usersList": ["' + "x" * 3_000_000 + '"]}}',
-        '{"input": ' + "[" * 200_000 + "]" * 200_000 + "}",
+        '{"input": "' + "x" * 30_000 + '"}',
+        '{"input": [' + "1," * 10_000 + "1]}",
+        '{"output": {"usersList": ["' + "x" * 30_000 + '"]}}',
     ],
 )
-def test_a_broken_line_is_told_and_leaves_the_others_alone(line):
+def test_a_broken_line_is_told_and_leaves_the_others_alone(line, monkeypatch):
+    monkeypatch.setattr(output, "_LONGEST_VALUE", 8192)
     line = line if isinstance(line, bytes) else line.encode()
     good = b'{"input": {"itemId": "1"}, "output": {"usersList": ["a"]}}'
-    found = read(b"\n".join([good, line, good]), 65_536)
+    found = read(b"\n".join([good, line, good]), 4096)
     assert found == [(ITEM, None, ["a"]), None, (ITEM, None, ["a"])]
-    assert read(line, 65_536) == [None]
+    assert read(line, 4096) == [None]
 
 
-def test_large_values_that_nobody_needs_do_not_fill_the_memory():
+def test_a_query_nested_beyond_all_measure_is_told():
+    nested = b'{"input": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    assert read(nested, 65_536) == [None]
+
+
+def test_large_values_that_nobody_needs_are_passed_by(monkeypatch):
+    monkeypatch.setattr(output, "_LONGEST_VALUE", 8192)
     line = (
-        '{"scores": [' + "1.5, " * 700_000 + '2], "input": {"itemId": "1"}, '
+        '{"scores": [' + "1.5, " * 5000 + '2], "input": {"itemId": "1"}, '
         '"output": {"usersList": ["a"]}}'
     )
-    assert read(line.encode(), 65_536) == [(ITEM, None, ["a"])]
+    assert read(line.encode(), 4096) == [(ITEM, None, ["a"])]
 
 
 def test_stretches_of_users_are_small_however_long_the_line_is():

@@ -1,0 +1,61 @@
+"""How much a function's start costs, beside that of a bare client."""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import segment_tasks
+
+# What each function makes when it is first called.
+CLIENTS = {
+    "prepare": ("personalize", "s3"),
+    "create_job": ("personalize_once", "personalize_brisk"),
+    "poll_job": ("personalize_brisk",),
+    "collect": ("s3",),
+    "finish": ("s3",),
+}
+BARE = "import boto3; boto3.client('personalize')"
+MOST = 1.25
+PAIRS = 9
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    # As in Lambda: the SDK comes compiled with the runtime, the function's own
+    # sources are compiled at each start.
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+def cpu_seconds(code: str, path: Path) -> float:
+    """Return the CPU time of a fresh process that runs some code."""
+    before = os.times()
+    environment = {**ENVIRONMENT, "PATH": os.environ["PATH"], "PYTHONPATH": str(path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    after = os.times()
+    user = after.children_user - before.children_user
+    return user + after.children_system - before.children_system
+
+
+def start(task: str) -> str:
+    calls = "; ".join(f"clients.{name}()" for name in CLIENTS[task])
+    return f"from segment_tasks import {task}, clients; {calls}"
+
+
+@pytest.mark.parametrize("task", CLIENTS)
+def test_a_function_starts_about_as_fast_as_a_bare_client(task, tmp_path):
+    source = Path(str(segment_tasks.__file__)).parent
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(source, tmp_path / "segment_tasks", ignore=ignored)
+    cpu_seconds(BARE, tmp_path)
+    ratios = [
+        cpu_seconds(start(task), tmp_path) / cpu_seconds(BARE, tmp_path)
+        for _ in range(PAIRS)
+    ]
+    assert statistics.median(ratios) <= MOST
