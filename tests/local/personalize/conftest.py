@@ -3,12 +3,16 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import boto3
 import pytest
+from botocore.config import Config
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 
 from cdk_personalize_segments.local.personalize import EmulatedPersonalize
 
+# One for all clients: it keeps the service models that it has read.
+_BOTO3 = boto3.session.Session()
 ITEMS = """ITEM_ID,TITLE,GENRES,YEAR
 1,Two Left Feet,Comedy,1999
 2,The Long Joke,Comedy|Drama,2005
@@ -58,8 +62,13 @@ class Account:
     def client(self, service, role_arn=None, region=None):
         if role_arn is None:
             return self._aws.client(service, region)
-        credentials = self.sessions.issue(role_arn)
-        return self._aws.create_client(service, self.region, **credentials)
+        return _BOTO3.client(
+            service,
+            region_name=self.region,
+            endpoint_url=self.endpoint_url,
+            config=Config(retries={"total_max_attempts": 1}),
+            **self.sessions.issue(role_arn),
+        )
 
     def make_role(self, name, *statements, trust=None, **more):
         iam = self.client("iam")
