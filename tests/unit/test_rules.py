@@ -1,15 +1,18 @@
 """The rules that others check templates by: cdk-nag, the CDK's own, cfn-lint."""
 
 import json
+import re
 
 import aws_cdk as cdk
 import cdk_nag
 import pytest
 from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Template
 from cfnlint.api import ManualArgs, lint
 
 from cdk_personalize_segments import BatchSegmentPipeline, SolutionVersion
 
+FUNCTION = "arn:aws:lambda:us-east-1:111122223333:function:task:1"
 SOLUTION = "arn:aws:personalize:us-east-1:111122223333:solution/films"
 
 
@@ -66,11 +69,39 @@ def test_the_cdk_s_own_rules_pass_as_errors(make_stack, define):
 
 
 @DEFINE
-def test_cfn_lint_finds_nothing(stack, define):
+def test_cfn_lint_finds_nothing_in_the_template(stack, define):
     define(stack)
-    assembly = stack.node.root.synth()
-    template = assembly.get_stack_by_name("Films").template
+    assert _lint(Template.from_stack(stack).to_json()) == []
+
+
+@DEFINE
+def test_cfn_lint_finds_nothing_in_the_definition(stack, define, definition):
+    define(stack)
+    text = json.dumps(definition(Template.from_stack(stack)))
+    text = text.replace("<AWS::Partition>", "aws")
+    machine = {
+        "Type": "AWS::StepFunctions::StateMachine",
+        "Properties": {
+            "RoleArn": "arn:aws:iam::111122223333:role/machine",
+            # As an object: what is text in the template, cfn-lint does not look into.
+            "Definition": json.loads(re.sub(r"<\w+>", FUNCTION, text)),
+        },
+    }
+    assert _lint({"Resources": {"Machine": machine}}) == []
+
+
+def test_cfn_lint_looks_into_definitions():
+    machine = {
+        "Type": "AWS::StepFunctions::StateMachine",
+        "Properties": {
+            "RoleArn": "arn:aws:iam::111122223333:role/machine",
+            "Definition": {"StartAt": "A", "States": {"A": {"Type": "Nonsense"}}},
+        },
+    }
+    assert _lint({"Resources": {"Machine": machine}})
+
+
+def _lint(template):
     # W3005: the CDK itself writes DependsOn beside references to roles.
     rules = ManualArgs(regions=["us-east-1"], ignore_checks=["W3005"])
-    found = lint(json.dumps(template), config=rules)
-    assert [str(match) for match in found] == []
+    return [str(match) for match in lint(json.dumps(template), config=rules)]
