@@ -220,15 +220,7 @@ def test_numbers_of_deleted_versions_are_not_used_again(functions: Functions) ->
 
 def test_permissions(functions: Functions) -> None:
     functions.deploy(1)
-    body = json.loads(
-        functions.stacks.get_template(StackName=functions.name)["TemplateBody"]
-        if isinstance(
-            functions.stacks.get_template(StackName=functions.name)["TemplateBody"], str
-        )
-        else json.dumps(
-            functions.stacks.get_template(StackName=functions.name)["TemplateBody"]
-        )
-    )
+    body = functions.stacks.get_template(StackName=functions.name)["TemplateBody"]
     body["Resources"]["Permission"] = {
         "Type": "AWS::Lambda::Permission",
         "Properties": {

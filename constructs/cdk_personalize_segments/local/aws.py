@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     Middleware = Callable[[WSGIApplication], WSGIApplication]
 
 ACCOUNT_ID: Final = "123456789012"
+# botocore's names: option in a file, environment variable, default, conversion.
+_NO_SETTINGS: Final = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
 
 _started: "LocalAws | None" = None
 
@@ -203,11 +209,12 @@ class LocalAws:
                 administrator's.
         """
         import boto3
+        import botocore.session
         from botocore.config import Config
 
-        session = boto3.session.Session(region_name=region)
         # Explicit, so that no setting of the machine can send a call elsewhere.
-        return session.client(
+        core = botocore.session.Session(session_vars=_NO_SETTINGS)
+        return boto3.session.Session(botocore_session=core, region_name=region).client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.endpoint_url,
             config=Config(proxies={}, retries={"total_max_attempts": 1}),

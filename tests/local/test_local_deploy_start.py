@@ -1,0 +1,180 @@
+"""Starting and stopping a local AWS."""
+
+import os
+import socket
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.s3.models import FakeBucket
+
+from cdk_personalize_segments.local import LocalAws, LocalAwsError, patching
+
+
+def run(script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process without an account."""
+    return subprocess.run(
+        [sys.executable, "-c", f"from cdk_personalize_segments.local import *\n{script}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "AWS_ACCESS_KEY_ID": "AKIAREAL"},
+    )
+
+
+def test_state_is_gone_at_the_end() -> None:
+    ended = run(
+        """
+for _ in range(2):
+    with LocalAws() as aws:
+        s3 = aws.client("s3")
+        assert s3.list_buckets()["Buckets"] == []
+        assert aws.client("cloudformation").describe_stacks()["Stacks"] == []
+        s3.create_bucket(Bucket="data")
+        aws.client("cloudformation").create_stack(
+            StackName="one",
+            TemplateBody='{"Resources": {"B": {"Type": "AWS::S3::Bucket"}}}',
+        )
+        assert len(s3.list_buckets()["Buckets"]) == 2
+"""
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_one_at_a_time_and_errors_say_so() -> None:
+    ended = run(
+        """
+aws = LocalAws()
+for act in (lambda: aws.endpoint_url, lambda: aws.start() and LocalAws().start()):
+    try:
+        act()
+    except LocalAwsError as error:
+        print(error)
+aws.stop()
+aws.stop()
+"""
+    )
+    assert ended.stdout.splitlines() == [
+        "this local AWS is not running; start it first",
+        "a local AWS already runs in this process, and moto's state belongs to the "
+        "process; stop it, or share it",
+    ], ended.stderr
+
+
+def test_a_taken_port_is_named() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        ended = run(
+            f"""
+try:
+    LocalAws(port={port}).start()
+except LocalAwsError as error:
+    print(error)
+LocalAws().start().stop()
+"""
+        )
+    assert f"cannot listen on port {port}" in ended.stdout, ended.stderr
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_processes_are_pointed_here_and_nowhere_else(local_aws: LocalAws) -> None:
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import boto3; c = boto3.client('sts');"
+            "print(c.meta.endpoint_url, c.get_caller_identity()['Account'])",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=local_aws.process_environment,
+    )
+    assert ended.stdout.split() == [local_aws.endpoint_url, "123456789012"], ended.stderr
+
+
+def test_the_environment_hides_the_developers_own_account(
+    local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.setenv(name, "real")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAREAL")
+    environment = local_aws.process_environment
+    assert "real" not in environment.values()
+    assert environment["AWS_ACCESS_KEY_ID"] == "local"
+    assert local_aws.endpoint_url.startswith("http://localhost:")
+
+
+def test_clients_ignore_the_developers_settings(
+    local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = tmp_path / "config"
+    settings.write_text("[profile mine]\nendpoint_url = http://127.0.0.1:9\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(settings))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
+    client = local_aws.create_client("ssm", "us-east-1")
+    assert client.meta.endpoint_url == local_aws.endpoint_url
+    assert client.describe_parameters()["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def test_another_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "version", lambda _: "6.0.0")
+    with pytest.raises(LocalAwsError, match=r"fits moto 5\.2\.5 only, but moto 6\.0\.0"):
+        patching.check_moto()
+
+
+def test_a_missing_moto_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    with pytest.raises(LocalAwsError, match=r"not installed; run pip install '.*\[local\]"):
+        patching.check_moto()
+
+
+@pytest.mark.parametrize(
+    ("owner", "where"), [(FakeBucket, "FakeBucket"), ({"a": 1}, "a dictionary")]
+)
+def test_a_name_that_moto_no_longer_has_is_named(owner: Any, where: str) -> None:
+    with pytest.raises(
+        LocalAwsError, match=rf"moto 5\.2\.5 has no 'gone' in {where}.* replaces"
+    ):
+        patching.patch(owner, "gone", None)
+
+
+def test_replacements_are_undone_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Base:
+        inherited = "base"
+
+    class Owner(Base):
+        @staticmethod
+        def plain() -> str:
+            return "original"
+
+    table = {"key": "value"}
+    # Those of the account that other tests use stay in place.
+    monkeypatch.setattr(patching, "_undo", [])
+    assert patching.patch(Owner, "plain", lambda: "first")() == "original"
+    patching.patch(Owner, "plain", lambda: "second")
+    patching.patch(Owner, "inherited", "own")
+    patching.patch(table, "key", "replaced")
+    assert (Owner.plain(), Owner.inherited, table["key"]) == (
+        "second",
+        "own",
+        "replaced",
+    )
+    patching.restore_all()
+    assert (Owner().plain(), Owner.inherited, table["key"]) == (
+        "original",
+        "base",
+        "value",
+    )
+    assert "inherited" not in vars(Owner)
