@@ -1,9 +1,30 @@
 """AWS CDK constructs for Amazon Personalize batch segment jobs."""
 
-from cdk_personalize_segments.pipeline import (
-    BatchSegmentPipeline,
-    ImportedBatchSegmentPipeline,
-)
-from cdk_personalize_segments.solution_version import SolutionVersion
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdk_personalize_segments.pipeline import (
+        BatchSegmentPipeline,
+        ImportedBatchSegmentPipeline,
+    )
+    from cdk_personalize_segments.solution_version import SolutionVersion
 
 __all__ = ["BatchSegmentPipeline", "ImportedBatchSegmentPipeline", "SolutionVersion"]
+
+_HOME = {
+    "BatchSegmentPipeline": "pipeline",
+    "ImportedBatchSegmentPipeline": "pipeline",
+    "SolutionVersion": "solution_version",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a construct when it is first used.
+
+    The CDK takes seconds to import and starts Node: the command line and the local
+    AWS, which live beneath this package, do without it.
+    """
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -80,6 +80,19 @@ def test_the_package_is_typed():
     assert (Path(spec.origin).parent / "py.typed").is_file()
 
 
+def test_what_lies_beneath_the_package_does_without_the_cdk():
+    code = (
+        "import sys, cdk_personalize_segments.local, cdk_personalize_segments._runtime;"
+        "sys.exit('aws_cdk' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_construct_that_does_not_exist_is_named():
+    with pytest.raises(ImportError, match="BatchSegmentJob"):
+        exec("from cdk_personalize_segments import BatchSegmentJob")  # noqa: S102
+
+
 def _absolute_imports(source: Path) -> set[str]:
     modules = set()
     for node in ast.walk(ast.parse(source.read_text())):
