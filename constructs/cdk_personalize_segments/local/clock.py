@@ -2,7 +2,7 @@
 
 Everything that waits in local AWS is a coroutine or a thread that sleeps on one clock.
 The clock runs coroutines on an asyncio loop of its own whose time is virtual, so
-deadlines, time-outs and cancellation are asyncio's, in an order that is always the same.
+deadlines, time-outs and cancellation are asyncio's, in an order that never changes.
 """
 
 import asyncio
@@ -68,6 +68,7 @@ class Clock:
         )
         self._turn = asyncio.Event()
         self._turn.set()
+        self._ends: list[Callable[[], None]] = []
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="clock", daemon=True
         )
@@ -94,7 +95,9 @@ class Clock:
         finally:
             self._time.release()
 
-    def start(self, coroutine: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
+    def start(
+        self, coroutine: Coroutine[Any, Any, _T]
+    ) -> concurrent.futures.Future[_T]:
         """Run a coroutine on the clock, where `asyncio.sleep` is virtual.
 
         Args:
@@ -128,10 +131,20 @@ class Clock:
         finally:
             own.set()
 
+    def on_stop(self, end: Callable[[], None]) -> None:
+        """Have something ended together with the clock, before it stops.
+
+        Args:
+            end: Ends it.
+        """
+        self._ends.append(end)
+
     def stop(self) -> None:
         """Cancel all that waits, and stop for good."""
         if self._loop.is_closed():
             return
+        while self._ends:
+            self._ends.pop()()
         asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -13,12 +13,17 @@ import random
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from jsonata.functions import Functions
 from jsonata.jexception import JException
 from jsonata.jsonata import Jsonata
 from jsonata.utils import Utils
+
+from cdk_personalize_segments.local.untyped import Json
+
+# A node of a parsed expression; the library has no types.
+_Node: TypeAlias = Any
 
 _LONGEST_SECONDS: Final = 5
 _ADDED: Final = frozenset({"hash", "parse", "partition", "random", "range", "uuid"})
@@ -87,7 +92,7 @@ def check(text: str, *, in_catch: bool = False) -> None:
 
 def evaluate(
     text: str, variables: Mapping[str, Any], now: datetime, chance: random.Random
-) -> Any:
+) -> Json:
     """Evaluate an expression.
 
     Args:
@@ -133,7 +138,7 @@ def _parsed(text: str) -> Jsonata:
     return expression
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: Json) -> Json:
     if value is None or value is Utils.NULL_VALUE:
         return None
     if isinstance(value, bool | str | int):
@@ -149,12 +154,10 @@ def _as_json(value: Any) -> Any:
     raise EvaluationError("it returned a function")
 
 
-def _functions(
-    now: datetime, chance: random.Random
-) -> dict[str, Callable[..., Any]]:
+def _functions(now: datetime, chance: random.Random) -> dict[str, Callable[..., Any]]:
     milliseconds = round(now.timestamp() * 1000)
 
-    def written(picture: str | None = None, timezone: str | None = None) -> Any:
+    def written(picture: str | None = None, timezone: str | None = None) -> Json:
         return Functions.datetime_from_millis(milliseconds, picture, timezone)
 
     return {
@@ -174,20 +177,18 @@ def _hash(text: str | None, algorithm: str | None = None) -> str | None:
     if text is None or algorithm is None:
         return None
     if algorithm not in _HASHES:
-        raise EvaluationError(
-            f"$hash knows {', '.join(_HASHES)}, not {algorithm!r}"
-        )
+        raise EvaluationError(f"$hash knows {', '.join(_HASHES)}, not {algorithm!r}")
     return hashlib.new(_HASHES[algorithm], text.encode()).hexdigest()
 
 
-def _parse(text: str | None) -> Any:
+def _parse(text: str | None) -> Json:
     if text is None:
         return None
     value = json.loads(text)
     return Utils.NULL_VALUE if value is None else value
 
 
-def _partition(items: Any, size: float | None = None) -> list[Any] | None:
+def _partition(items: Json, size: float | None = None) -> list[Any] | None:
     if items is None or not size or int(size) < 1:
         return None
     every = items if isinstance(items, list) else [items]
@@ -203,7 +204,7 @@ def _range(start: float, end: float, step: float | None = None) -> list[int] | N
 
 
 def _check_node(
-    node: Any, known: frozenset[str], *, in_catch: bool, top: bool
+    node: _Node, known: frozenset[str], *, in_catch: bool, top: bool
 ) -> None:
     """Check one node and what is in it.
 
@@ -238,7 +239,7 @@ def _check_node(
 
 
 def _check_path(
-    path: Any, known: frozenset[str], *, in_catch: bool, top: bool
+    path: _Node, known: frozenset[str], *, in_catch: bool, top: bool
 ) -> None:
     names = [step.value for step in path.steps[:2]]
     if names == ["states", "errorOutput"] and not in_catch:
@@ -257,7 +258,7 @@ def _check_path(
             _check_node(each, known, in_catch=in_catch, top=False)
 
 
-def _check_itself(node: Any, known: frozenset[str], *, top: bool) -> None:
+def _check_itself(node: _Node, known: frozenset[str], *, top: bool) -> None:
     if node.type == "variable" and node.value not in known:
         if top and node.value in ("", "$"):
             raise UnsupportedExpressionError(
@@ -280,7 +281,7 @@ def _check_itself(node: Any, known: frozenset[str], *, top: bool) -> None:
         )
 
 
-def _is_newer_operator(node: Any) -> bool:
+def _is_newer_operator(node: _Node) -> bool:
     """Tell whether a condition was written as `a ?: b` or `a ?? b`."""
     asked = node.condition
     return node.then is asked or (
@@ -288,13 +289,13 @@ def _is_newer_operator(node: Any) -> bool:
     )
 
 
-def _children(node: Any) -> Iterator[tuple[str, Any]]:
+def _children(node: _Node) -> Iterator[tuple[str, _Node]]:
     for part in _PARTS:
         for each in _flat(getattr(node, part, None)):
             yield part, each
 
 
-def _flat(value: Any) -> Iterator[Any]:
+def _flat(value: _Node) -> Iterator[_Node]:
     if isinstance(value, list | tuple):
         for each in value:
             yield from _flat(each)

@@ -1,0 +1,122 @@
+"""Lambda functions that really run: the deployed zip, in processes of its own.
+
+The Python is the one that local AWS runs on, whatever the function's runtime. A
+function's memory is watched ten times a second; its ephemeral storage is the machine's
+own and not limited. Time-outs are in real seconds, since virtual time stands still
+while a function runs.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moto.awslambda.models import LambdaBackend, lambda_backends
+
+from cdk_personalize_segments.local.errors import LocalAwsError
+from cdk_personalize_segments.local.functions.runner import FunctionRunner, function_of
+from cdk_personalize_segments.local.patching import patch
+from cdk_personalize_segments.local.untyped import Moto
+
+if TYPE_CHECKING:
+    from cdk_personalize_segments.local.aws import LocalAws
+
+_aws: "LocalAws | None" = None
+_runner: FunctionRunner | None = None
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What came of an invocation.
+
+    Attributes:
+        payload: What the function returned, or the error, as JSON.
+        error: `Unhandled` if it failed, else None.
+        version: The version that ran.
+    """
+
+    payload: bytes
+    error: str | None
+    version: str
+
+
+def install(aws: "LocalAws") -> None:
+    """Run functions in processes rather than in Docker.
+
+    Args:
+        aws: The local AWS.
+    """
+    global _aws, _runner
+    patch(LambdaBackend, "invoke", _answer_invoke)
+    _aws = aws
+    _runner = FunctionRunner(
+        region=aws.region,
+        account_id=aws.account_id,
+        endpoint_url=lambda: aws.endpoint_url,
+        credentials=aws.sessions.issue,
+        now=aws.clock.now,
+    )
+    aws.clock.on_stop(_runner.close)
+
+
+def invoke(
+    name_or_arn: str,
+    qualifier: str | None,
+    payload: bytes,
+    *,
+    request_id: str | None = None,
+    give_up: float | None = None,
+) -> Invocation:
+    """Invoke a function and wait for what comes of it; time stands still meanwhile.
+
+    Args:
+        name_or_arn: The function, with or without version.
+        qualifier: The version, if it is not there.
+        payload: The event, as JSON.
+        request_id: The id of the request, or None for a new one.
+        give_up: Seconds after which the caller is no longer interested, or None.
+
+    Raises:
+        moto.awslambda.exceptions.UnknownFunctionException: There is none.
+        TimeoutError: The caller gave up.
+    """
+    if _aws is None or _runner is None:
+        raise LocalAwsError("functions run in a started local AWS only")
+    backend = lambda_backends[_aws.account_id][_region_of(name_or_arn, _aws.region)]
+    function = function_of(backend.get_function(name_or_arn, qualifier))
+    with _aws.clock.busy():
+        answer = _runner.run(function, payload, request_id, give_up)
+    return Invocation(
+        answer.payload, "Unhandled" if answer.failed else None, function.version
+    )
+
+
+def _region_of(name_or_arn: str, default: str) -> str:
+    return name_or_arn.split(":")[3] if name_or_arn.startswith("arn:") else default
+
+
+def _answer_invoke(
+    backend: Moto,
+    function_name: str,
+    qualifier: str | None,
+    body: bytes | str | None,
+    headers: Mapping[str, str],
+    response_headers: dict[str, str],
+) -> bytes:
+    """Take the place of moto's LambdaBackend.invoke."""
+    payload = (body.encode() if isinstance(body, str) else body) or b"{}"
+    stored = backend.get_function(function_name, qualifier)
+    arn, version = stored.function_arn, str(stored.version)
+    kind = headers.get("X-Amz-Invocation-Type", "RequestResponse")
+    response_headers["X-Amz-Executed-Version"] = version
+    if kind == "DryRun":
+        return b""
+    if kind == "Event":
+        # It is answered at once, and runs on.
+        threading.Thread(target=invoke, args=(arn, None, payload), daemon=True).start()
+        return b""
+    invocation = invoke(arn, None, payload)
+    if invocation.error:
+        response_headers["X-Amz-Function-Error"] = invocation.error
+    response_headers["Content-Length"] = str(len(invocation.payload))
+    return invocation.payload

@@ -1,0 +1,315 @@
+"""Runs Lambda functions: each version in processes of its own, kept warm."""
+
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import shutil
+import tempfile
+import threading
+import uuid
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from cdk_personalize_segments.local import log_groups
+from cdk_personalize_segments.local.functions.container import Container
+from cdk_personalize_segments.local.functions.runtime_api import Answer, Event
+from cdk_personalize_segments.local.untyped import Moto
+
+_AT_ONCE: Final = max(4, 2 * (os.cpu_count() or 1))
+_WARM: Final = 16
+# What a Python runtime of Lambda has besides the standard library.
+_SDK: Final = (
+    "boto3",
+    "botocore",
+    "dateutil",
+    "jmespath",
+    "s3transfer",
+    "six",
+    "urllib3",
+)
+_AWS_RUNTIME: Final = (
+    "awslambdaric",
+    "runtime_client",
+    "simplejson",
+    "snapshot_restore_py",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """A version of a function, as it is when it is invoked.
+
+    Attributes:
+        arn: Its ARN, without version.
+        name: Its name.
+        version: Its version, or `$LATEST`.
+        handler: Module and function.
+        runtime: Like `python3.14`.
+        role_arn: Its role.
+        timeout: Seconds.
+        memory_megabytes: Its memory.
+        variables: Its environment.
+        code: The zip.
+        code_sha256: What tells one zip from another.
+        logging: Its logging configuration.
+    """
+
+    arn: str
+    name: str
+    version: str
+    handler: str
+    runtime: str
+    role_arn: str
+    timeout: float
+    memory_megabytes: int
+    variables: Mapping[str, str]
+    code: bytes
+    code_sha256: str
+    logging: Mapping[str, str]
+
+    @property
+    def log_group(self) -> str:
+        """The log group that it writes to."""
+        return self.logging.get("LogGroup") or f"/aws/lambda/{self.name}"
+
+    @property
+    def logs_json(self) -> bool:
+        """Whether its log is in JSON."""
+        return self.logging.get("LogFormat") == "JSON"
+
+    @property
+    def sameness(self) -> str:
+        """The same for two functions that can share a process."""
+        told = {**vars(self), "code": None}
+        return json.dumps(told, sort_keys=True)
+
+
+class FunctionRunner:
+    """All processes of all functions of one local AWS."""
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        account_id: str,
+        endpoint_url: Callable[[], str],
+        credentials: Callable[[str], Mapping[str, str]],
+        now: Callable[[], datetime],
+        plain: bool | None = None,
+    ) -> None:
+        """Begin without processes.
+
+        Args:
+            region: The Region of the functions.
+            account_id: Their account.
+            endpoint_url: Gives the address of the local AWS.
+            credentials: Gives a role's credentials, as boto3 takes them.
+            now: Tells the time of log lines.
+            plain: Whether to use the plain runtime rather than AWS's; None uses AWS's
+                where it is installed, which is on Linux only.
+        """
+        self._region = region
+        self._account_id = account_id
+        self._endpoint_url = endpoint_url
+        self._credentials = credentials
+        self._now = now
+        self._plain = (
+            importlib.util.find_spec("awslambdaric") is None if plain is None else plain
+        )
+        self._folder = Path(tempfile.mkdtemp(prefix="local-functions-"))
+        self._places = threading.BoundedSemaphore(_AT_ONCE)
+        self._lock = threading.Lock()
+        self._warm: OrderedDict[Container, str] = OrderedDict()
+        self._working: set[Container] = set()
+        self._closed = False
+        self._libraries = self._gather_libraries()
+
+    def run(
+        self,
+        function: Function,
+        payload: bytes,
+        request_id: str | None = None,
+        give_up: float | None = None,
+    ) -> Answer:
+        """Run a function, in a warm process if there is one.
+
+        At most a few run at once; others wait for their turn.
+
+        Args:
+            function: The function.
+            payload: The event, as JSON.
+            request_id: The id of the request, or None for a new one.
+            give_up: Seconds after which the caller is no longer interested.
+
+        Returns:
+            What it returned, or its error.
+
+        Raises:
+            TimeoutError: The caller gave up; the process is ended.
+        """
+        limit = min(function.timeout, give_up or function.timeout)
+        event = Event(
+            request_id or str(uuid.uuid4()),
+            f"{function.arn}:{function.version}",
+            payload,
+            limit,
+        )
+        with self._places:
+            container = self._take(function)
+            try:
+                answer = container.handle(event)
+            finally:
+                self._give_back(container, function)
+        if limit < function.timeout and b'"Sandbox.Timedout"' in answer.payload:
+            raise TimeoutError
+        return answer
+
+    def close(self) -> None:
+        """End all processes."""
+        with self._lock:
+            self._closed = True
+            containers = [*self._warm, *self._working]
+            self._warm.clear()
+        for container in containers:
+            container.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _take(self, function: Function) -> Container:
+        with self._lock:
+            for container, sameness in reversed(self._warm.items()):
+                if sameness == function.sameness and container.is_ready:
+                    del self._warm[container]
+                    self._working.add(container)
+                    return container
+        container = self._start(function)
+        with self._lock:
+            self._working.add(container)
+        return container
+
+    def _give_back(self, container: Container, function: Function) -> None:
+        cold: list[Container] = []
+        with self._lock:
+            self._working.discard(container)
+            if container.is_ready and not self._closed:
+                self._warm[container] = function.sameness
+                while len(self._warm) > _WARM:
+                    cold.append(self._warm.popitem(last=False)[0])
+            else:
+                cold.append(container)
+        for each in cold:
+            each.close()
+
+    def _start(self, function: Function) -> Container:
+        now = self._now()
+        stream = f"{now:%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
+
+        def log(line: str) -> None:
+            log_groups.put(
+                self._account_id,
+                self._region,
+                function.log_group,
+                stream,
+                self._now(),
+                [line],
+            )
+
+        return Container(
+            code=self._unpack(function),
+            libraries=self._libraries,
+            environment=self._environment(function, stream),
+            memory_megabytes=function.memory_megabytes,
+            plain=self._plain,
+            log=log,
+        )
+
+    def _environment(self, function: Function, stream: str) -> dict[str, str]:
+        """Give what Lambda sets, and what keeps the process in the local AWS.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+        """
+        credentials = self._credentials(function.role_arn)
+        levels = {}
+        if function.logs_json:
+            levels["AWS_LAMBDA_LOG_LEVEL"] = function.logging.get(
+                "ApplicationLogLevel", "INFO"
+            )
+        return {
+            **function.variables,
+            "_HANDLER": function.handler,
+            "AWS_LAMBDA_FUNCTION_NAME": function.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": function.version,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_megabytes),
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+            "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+            "AWS_LAMBDA_LOG_FORMAT": "JSON" if function.logs_json else "Text",
+            **levels,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
+            "AWS_REGION": self._region,
+            "AWS_DEFAULT_REGION": self._region,
+            "AWS_ACCESS_KEY_ID": credentials["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": credentials["aws_secret_access_key"],
+            "AWS_SESSION_TOKEN": credentials["aws_session_token"],
+            "AWS_ENDPOINT_URL": self._endpoint_url(),
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "localhost,127.0.0.1",
+            "LAMBDA_TASK_ROOT": str(self._code_folder(function)),
+            "LAMBDA_RUNTIME_DIR": str(self._libraries),
+            "LANG": "en_US.UTF-8",
+            "PATH": os.defpath,
+            "PYTHONUTF8": "1",
+            "TZ": "UTC",
+        }
+
+    def _code_folder(self, function: Function) -> Path:
+        digest = hashlib.sha256(function.code_sha256.encode()).hexdigest()
+        return self._folder / "code" / digest[:16]
+
+    def _unpack(self, function: Function) -> Path:
+        folder = self._code_folder(function)
+        with self._lock:
+            if not folder.exists():
+                folder.mkdir(parents=True)
+                with zipfile.ZipFile(io.BytesIO(function.code)) as archive:
+                    archive.extractall(folder)
+        return folder
+
+    def _gather_libraries(self) -> Path:
+        """Put the libraries of a runtime in one place, without their neighbours."""
+        folder = self._folder / "runtime"
+        folder.mkdir()
+        for name in _SDK if self._plain else (*_SDK, *_AWS_RUNTIME):
+            found = importlib.util.find_spec(name)
+            if found is None:
+                continue
+            places = found.submodule_search_locations
+            place = Path(places[0] if places else str(found.origin))
+            (folder / place.name).symlink_to(place)
+        return folder
+
+
+def function_of(stored: Moto) -> Function:
+    """Read what is needed of a function as moto stores it."""
+    return Function(
+        arn=stored.function_arn.removesuffix(f":{stored.version}"),
+        name=stored.function_name,
+        version=str(stored.version),
+        handler=stored.handler,
+        runtime=stored.run_time,
+        role_arn=stored.role,
+        timeout=float(stored.timeout),
+        memory_megabytes=int(stored.memory_size),
+        variables=dict(stored.environment_vars),
+        code=stored.code_bytes,
+        code_sha256=stored.code_sha_256,
+        logging=dict(stored.logging_config),
+    )

@@ -1,0 +1,170 @@
+"""The runtime API that a function's process asks for its events.
+
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+"""
+
+import json
+import queue
+import socketserver
+import threading
+import time
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
+from typing import Final
+
+_PREFIX: Final = "/2018-06-01/runtime/"
+LONGEST_RESPONSE: Final = 6_291_556
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a process is to handle.
+
+    Attributes:
+        request_id: The id of the request.
+        function_arn: The ARN that was invoked.
+        body: The payload.
+        timeout: Seconds that it may take.
+    """
+
+    request_id: str
+    function_arn: str
+    body: bytes
+    timeout: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of an invocation.
+
+    Attributes:
+        payload: What the function returned, or the error, as JSON.
+        failed: Whether it is an error.
+    """
+
+    payload: bytes
+    failed: bool = False
+
+
+class RuntimeApi:
+    """Serves one process, on a port of its own."""
+
+    def __init__(self) -> None:
+        """Start to serve."""
+        self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self.taken_at: float | None = None
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.api = self
+        threading.Thread(
+            # Often, for a quick end.
+            target=self._server.serve_forever,
+            args=(0.05,),
+            name="runtime-api",
+            daemon=True,
+        ).start()
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    def give(self, event: Event) -> None:
+        """Give the process its next event."""
+        self.taken_at = None
+        self._events.put(event)
+
+    def take(self) -> Event | None:
+        """Wait for the next event, or for the end."""
+        event = self._events.get()
+        self.taken_at = time.monotonic()
+        return event
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._events.put(None)
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
+    api: RuntimeApi
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a process that was ended drops its connection."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # One packet for an answer, at once.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_GET(self) -> None:
+        if self.path != f"{_PREFIX}invocation/next":
+            self._reply(404, b"{}")
+            return
+        event = self.server.api.take()
+        if event is None:
+            self.close_connection = True
+            return
+        deadline = round((time.time() + event.timeout) * 1000)
+        self._reply(
+            200,
+            event.body,
+            {
+                "Lambda-Runtime-Aws-Request-Id": event.request_id,
+                "Lambda-Runtime-Deadline-Ms": str(deadline),
+                "Lambda-Runtime-Invoked-Function-Arn": event.function_arn,
+            },
+        )
+
+    def do_POST(self) -> None:
+        body = self._body()
+        if self.path.endswith("/response"):
+            self.server.api.answers.put(_sized(body))
+        elif self.path.endswith("/error"):
+            self.server.api.answers.put(Answer(body, failed=True))
+        else:
+            self._reply(404, b"{}")
+            return
+        self._reply(202, b'{"status":"OK"}')
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
+
+    def _reply(
+        self, status: int, body: bytes, headers: dict[str, str] | None = None
+    ) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def _sized(body: bytes) -> Answer:
+    if len(body) <= LONGEST_RESPONSE:
+        return Answer(body)
+    error = {
+        "errorMessage": "Response payload size exceeded maximum allowed payload size "
+        f"({LONGEST_RESPONSE} bytes).",
+        "errorType": "Function.ResponseSizeTooLarge",
+    }
+    return Answer(json.dumps(error).encode(), failed=True)

@@ -1,0 +1,350 @@
+"""Checks definitions of state machines: what would not run as on AWS is refused.
+
+Local AWS runs JSONata states. Whatever a definition says beyond what is listed here is
+refused by the name of the state and of the field, never ignored.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from cdk_personalize_segments.local import jsonata
+from cdk_personalize_segments.local.untyped import Json
+
+LAMBDA_INVOKE: Final = "arn:aws:states:::lambda:invoke"
+LONGEST_WAIT: Final = 99_999_999
+_LONGEST_NAME: Final = 80
+_LANGUAGE: Final = "JSONata"
+
+_MACHINE: Final = frozenset(
+    {"Comment", "QueryLanguage", "StartAt", "States", "TimeoutSeconds", "Version"}
+)
+_ANY: Final = frozenset({"Type", "Comment", "QueryLanguage"})
+_ONWARD: Final = frozenset({"Next", "End", "Output", "Assign"})
+_CAUTIOUS: Final = frozenset({"Retry", "Catch"})
+_FIELDS: Final[Mapping[str, frozenset[str]]] = {
+    "Choice": _ANY | {"Choices", "Default", "Output", "Assign"},
+    "Fail": _ANY | {"Error", "Cause"},
+    "Map": _ANY
+    | _ONWARD
+    | _CAUTIOUS
+    | {"Items", "ItemSelector", "ItemProcessor", "MaxConcurrency"},
+    "Parallel": _ANY | _ONWARD | _CAUTIOUS | {"Arguments", "Branches"},
+    "Pass": _ANY | _ONWARD,
+    "Succeed": _ANY | {"Output"},
+    "Task": _ANY | _ONWARD | _CAUTIOUS | {"Arguments", "Resource", "TimeoutSeconds"},
+    "Wait": _ANY | _ONWARD | {"Seconds", "Timestamp"},
+}
+_NEEDED: Final[Mapping[str, frozenset[str]]] = {
+    "Choice": frozenset({"Choices"}),
+    "Map": frozenset({"ItemProcessor"}),
+    "Parallel": frozenset({"Branches"}),
+    "Task": frozenset({"Arguments", "Resource"}),
+}
+_CHOICE: Final = frozenset({"Condition", "Next", "Output", "Assign", "Comment"})
+_CATCHER: Final = frozenset({"ErrorEquals", "Next", "Output", "Assign", "Comment"})
+_RETRIER: Final = frozenset(
+    {
+        "BackoffRate",
+        "Comment",
+        "ErrorEquals",
+        "IntervalSeconds",
+        "JitterStrategy",
+        "MaxAttempts",
+        "MaxDelaySeconds",
+    }
+)
+_LAMBDA_ARGUMENTS: Final = frozenset({"FunctionName", "Payload", "Qualifier"})
+# Fields that hold expressions, at the state itself.
+_EVALUATED: Final = (
+    "Arguments",
+    "Assign",
+    "Cause",
+    "Error",
+    "ItemSelector",
+    "Items",
+    "MaxConcurrency",
+    "Output",
+    "Seconds",
+    "TimeoutSeconds",
+    "Timestamp",
+)
+_PROCESSOR: Final = frozenset({"Comment", "ProcessorConfig", "StartAt", "States"})
+_BRANCH: Final = frozenset({"Comment", "StartAt", "States"})
+
+
+class InvalidDefinitionError(Exception):
+    """A definition cannot be accepted; the text says why and where."""
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Parse and check a definition.
+
+    Args:
+        text: The definition in Amazon States Language.
+
+    Returns:
+        The definition.
+
+    Raises:
+        InvalidDefinitionError: It is wrong, or uses what local AWS does not run.
+    """
+    try:
+        machine = json.loads(text)
+    except ValueError as error:
+        raise InvalidDefinitionError(f"INVALID_JSON_DESCRIPTION: {error}") from None
+    if not isinstance(machine, dict):
+        raise InvalidDefinitionError("INVALID_JSON_DESCRIPTION: it is not an object")
+    _Check(str(machine.get("QueryLanguage", "JSONPath"))).machine(machine)
+    return machine
+
+
+def expression(value: object) -> str | None:
+    """Give the expression that a string holds.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        What stands between `{%` and `%}`, or None if it is not that.
+    """
+    if isinstance(value, str) and value.startswith("{%") and value.endswith("%}"):
+        return value[2:-2].strip()
+    return None
+
+
+class _Check:
+    """One check of one definition."""
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+        self._names: set[str] = set()
+
+    def machine(self, machine: Mapping[str, Any]) -> None:
+        _only(machine, _MACHINE, "")
+        if self._language not in ("JSONPath", _LANGUAGE):
+            raise _wrong(f"there is no QueryLanguage {self._language!r}", "")
+        timeout = machine.get("TimeoutSeconds")
+        if timeout is not None and not _is_whole(timeout, 1):
+            raise _wrong("TimeoutSeconds must be a whole number of at least 1", "")
+        self._states(machine, "", frozenset())
+
+    def _states(
+        self, holder: Mapping[str, Any], place: str, outer: frozenset[str]
+    ) -> None:
+        states = holder.get("States")
+        if not isinstance(states, dict) or not states:
+            raise _wrong("States must be an object with at least one state", place)
+        if holder.get("StartAt") not in states:
+            raise _missing(holder.get("StartAt"), f"{place}/StartAt")
+        assigned = {name for state in states.values() for name in _assigned(state)}
+        for name in sorted(assigned & outer):
+            raise _wrong(
+                f"variable '{name}' is assigned in an outer scope too", place or "/"
+            )
+        targets = {holder["StartAt"]}
+        for name, state in states.items():
+            at = f"{place}/States/{name}"
+            self._name(name, at)
+            self._state(state, at, outer | assigned)
+            targets |= set(_targets(state))
+        for target in sorted(targets - set(states)):
+            raise _missing(target, place or "/")
+        for name in sorted(set(states) - targets):
+            raise _wrong(f"no state leads to state '{name}'", place or "/")
+
+    def _name(self, name: str, at: str) -> None:
+        if len(name) > _LONGEST_NAME:
+            raise _wrong(f"a state's name has at most {_LONGEST_NAME} characters", at)
+        if name in self._names:
+            raise _wrong(f"there are two states '{name}'", at)
+        self._names.add(name)
+
+    def _state(self, state: Json, at: str, scope: frozenset[str]) -> None:
+        if not isinstance(state, dict):
+            raise _wrong("a state must be an object", at)
+        kind = str(state.get("Type"))
+        if kind not in _FIELDS:
+            raise _wrong(f"local AWS has no states of type {kind!r}", f"{at}/Type")
+        if state.get("QueryLanguage", self._language) != _LANGUAGE:
+            raise _wrong("local AWS runs states in JSONata only, not in JSONPath", at)
+        _only(state, _FIELDS[kind], at)
+        for field in sorted(_NEEDED.get(kind, frozenset()) - set(state)):
+            raise _wrong(f"a {kind} state needs {field}", at)
+        if "Next" in _FIELDS[kind] and ("Next" in state) == (state.get("End") is True):
+            raise _wrong("a state has either Next or End, and End is true", at)
+        for field in _EVALUATED:
+            if field in state:
+                _expressions(state[field], f"{at}/{field}", in_catch=False)
+        self._retriers(state, at)
+        self._catchers(state, at)
+        if kind == "Choice":
+            self._choices(state, at)
+        elif kind == "Wait":
+            _wait(state, at)
+        elif kind == "Task":
+            _task(state, at)
+        elif kind == "Map":
+            self._processor(state["ItemProcessor"], f"{at}/ItemProcessor", scope)
+        elif kind == "Parallel":
+            for position, branch in enumerate(state["Branches"]):
+                place = f"{at}/Branches[{position}]"
+                _only(branch, _BRANCH, place)
+                self._states(branch, place, scope)
+
+    def _processor(self, processor: Json, at: str, scope: frozenset[str]) -> None:
+        _only(processor, _PROCESSOR, at)
+        config = processor.get("ProcessorConfig", {})
+        if config.get("Mode", "INLINE") != "INLINE" or set(config) - {"Mode"}:
+            raise _wrong("local AWS runs inline maps only", f"{at}/ProcessorConfig")
+        self._states(processor, at, scope)
+
+    def _choices(self, state: Mapping[str, Any], at: str) -> None:
+        if not isinstance(state["Choices"], list) or not state["Choices"]:
+            raise _wrong("Choices must be a list of rules", at)
+        for position, rule in enumerate(state["Choices"]):
+            place = f"{at}/Choices[{position}]"
+            _only(rule, _CHOICE, place)
+            for field in ("Condition", "Next"):
+                if field not in rule:
+                    raise _wrong(f"a rule needs {field}", place)
+            for field in ("Condition", "Output", "Assign"):
+                if field in rule:
+                    _expressions(rule[field], f"{place}/{field}", in_catch=False)
+
+    def _retriers(self, state: Mapping[str, Any], at: str) -> None:
+        retriers = state.get("Retry", [])
+        for position, retrier in enumerate(retriers):
+            place = f"{at}/Retry[{position}]"
+            _only(retrier, _RETRIER, place)
+            _error_names(retrier, place, last=position == len(retriers) - 1)
+            _retry_numbers(retrier, place)
+
+    def _catchers(self, state: Mapping[str, Any], at: str) -> None:
+        catchers = state.get("Catch", [])
+        for position, catcher in enumerate(catchers):
+            place = f"{at}/Catch[{position}]"
+            _only(catcher, _CATCHER, place)
+            _error_names(catcher, place, last=position == len(catchers) - 1)
+            if "Next" not in catcher:
+                raise _wrong("a catcher needs Next", place)
+            for field in ("Output", "Assign"):
+                if field in catcher:
+                    _expressions(catcher[field], f"{place}/{field}", in_catch=True)
+
+
+def _wait(state: Mapping[str, Any], at: str) -> None:
+    if ("Seconds" in state) == ("Timestamp" in state):
+        raise _wrong("a Wait state has either Seconds or Timestamp", at)
+    seconds = state.get("Seconds", 0)
+    if expression(seconds) is None and not _is_whole(seconds, 0, LONGEST_WAIT):
+        raise _wrong(
+            f"Seconds must be a whole number from 0 to {LONGEST_WAIT}", f"{at}/Seconds"
+        )
+
+
+def _task(state: Mapping[str, Any], at: str) -> None:
+    if state["Resource"] != LAMBDA_INVOKE:
+        raise _wrong(
+            f"local AWS runs tasks of {LAMBDA_INVOKE} only, not {state['Resource']}",
+            f"{at}/Resource",
+        )
+    arguments = state["Arguments"]
+    if expression(arguments) is None:
+        _only(arguments, _LAMBDA_ARGUMENTS, f"{at}/Arguments")
+        if "FunctionName" not in arguments:
+            raise _wrong("FunctionName is needed", f"{at}/Arguments")
+    timeout = state.get("TimeoutSeconds", 1)
+    if expression(timeout) is None and not _is_whole(timeout, 1, LONGEST_WAIT):
+        raise _wrong(
+            "TimeoutSeconds must be a whole number of at least 1",
+            f"{at}/TimeoutSeconds",
+        )
+
+
+def _error_names(rule: Mapping[str, Any], at: str, *, last: bool) -> None:
+    names = rule.get("ErrorEquals")
+    if (
+        not isinstance(names, list)
+        or not names
+        or not all(isinstance(name, str) for name in names)
+    ):
+        raise _wrong("ErrorEquals must be a list of error names", at)
+    if "States.ALL" in names and (len(names) > 1 or not last):
+        raise _wrong("States.ALL must stand alone, and last", f"{at}/ErrorEquals")
+
+
+def _retry_numbers(retrier: Mapping[str, Any], at: str) -> None:
+    for field, least in (
+        ("IntervalSeconds", 1),
+        ("MaxAttempts", 0),
+        ("MaxDelaySeconds", 1),
+    ):
+        if field in retrier and not _is_whole(retrier[field], least, LONGEST_WAIT):
+            raise _wrong(
+                f"{field} must be a whole number of at least {least}", f"{at}/{field}"
+            )
+    rate = retrier.get("BackoffRate", 2.0)
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or rate < 1:
+        raise _wrong("BackoffRate must be at least 1.0", f"{at}/BackoffRate")
+    if retrier.get("JitterStrategy", "NONE") not in ("NONE", "FULL"):
+        raise _wrong("JitterStrategy is NONE or FULL", f"{at}/JitterStrategy")
+
+
+def _expressions(value: Json, at: str, *, in_catch: bool) -> None:
+    text = expression(value)
+    if text is not None:
+        try:
+            jsonata.check(text, in_catch=in_catch)
+        except jsonata.UnsupportedExpressionError as error:
+            raise InvalidDefinitionError(
+                f"UNSUPPORTED_JSONATA_EXPRESSION: {error} at {at}"
+            ) from None
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            _expressions(each, f"{at}/{key}", in_catch=in_catch)
+    elif isinstance(value, list):
+        for position, each in enumerate(value):
+            _expressions(each, f"{at}[{position}]", in_catch=in_catch)
+
+
+def _assigned(state: Json) -> Iterator[str]:
+    if not isinstance(state, dict):
+        return
+    yield from state.get("Assign", {})
+    for rules in ("Choices", "Catch"):
+        for rule in state.get(rules, []):
+            yield from rule.get("Assign", {})
+
+
+def _targets(state: Mapping[str, Any]) -> Iterator[str]:
+    yield from (state[field] for field in ("Next", "Default") if field in state)
+    for rules in ("Choices", "Catch"):
+        yield from (rule["Next"] for rule in state.get(rules, []))
+
+
+def _only(value: Json, allowed: frozenset[str], at: str) -> None:
+    if not isinstance(value, dict):
+        raise _wrong("it must be an object", at or "/")
+    for field in value:
+        if field not in allowed:
+            raise _wrong(f"field '{field}' is not supported", f"{at}/{field}")
+
+
+def _is_whole(value: object, least: int, most: int | None = None) -> bool:
+    return (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and value >= least
+        and (most is None or value <= most)
+    )
+
+
+def _wrong(what: str, at: str) -> InvalidDefinitionError:
+    return InvalidDefinitionError(f"SCHEMA_VALIDATION_FAILED: {what} at {at or '/'}")
+
+
+def _missing(target: object, at: str) -> InvalidDefinitionError:
+    return InvalidDefinitionError(
+        f"MISSING_TRANSITION_TARGET: there is no state {target!r} at {at}"
+    )

@@ -1,0 +1,69 @@
+"""How states fail, and who may catch what."""
+
+from collections.abc import Iterable
+from typing import Final
+
+DATA_LIMIT_EXCEEDED: Final = "States.DataLimitExceeded"
+NO_CHOICE_MATCHED: Final = "States.NoChoiceMatched"
+QUERY_EVALUATION_ERROR: Final = "States.QueryEvaluationError"
+RUNTIME: Final = "States.Runtime"
+TIMEOUT: Final = "States.Timeout"
+_ALL: Final = "States.ALL"
+_TASK_FAILED: Final = "States.TaskFailed"
+
+
+class StateError(Exception):
+    """A state failed with an error that its machine may retry or catch.
+
+    Attributes:
+        error: The error's name.
+        cause: What the error says, or None.
+    """
+
+    def __init__(self, error: str, cause: str | None = None) -> None:
+        """Describe the failure.
+
+        Args:
+            error: The error's name.
+            cause: What the error says, if anything.
+        """
+        super().__init__(error, cause)
+        self.error = error
+        self.cause = cause
+
+    @property
+    def details(self) -> dict[str, str]:
+        """The error as events tell it."""
+        details = {"error": self.error}
+        if self.cause is not None:
+            details["cause"] = self.cause
+        return details
+
+    @property
+    def output(self) -> dict[str, str]:
+        """The error as `$states.errorOutput` tells it."""
+        output = {"Error": self.error}
+        if self.cause is not None:
+            output["Cause"] = self.cause
+        return output
+
+
+def is_caught_by(error: str, names: Iterable[str]) -> bool:
+    """Tell whether the names of a Retry or Catch rule cover an error.
+
+    As in https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html:
+    nothing covers States.Runtime, States.ALL not States.DataLimitExceeded, and
+    States.TaskFailed not States.Timeout.
+
+    Args:
+        error: The error's name.
+        names: What `ErrorEquals` lists.
+    """
+    if error == RUNTIME:
+        return False
+    return any(
+        name == error
+        or (name == _ALL and error != DATA_LIMIT_EXCEEDED)
+        or (name == _TASK_FAILED and error not in (DATA_LIMIT_EXCEEDED, TIMEOUT))
+        for name in names
+    )

@@ -1,0 +1,198 @@
+"""What a state sees: its input, its variables and the context of its execution."""
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from cdk_personalize_segments.local import jsonata
+from cdk_personalize_segments.local.stepfunctions.definition import expression
+from cdk_personalize_segments.local.stepfunctions.errors import (
+    DATA_LIMIT_EXCEEDED,
+    QUERY_EVALUATION_ERROR,
+    StateError,
+)
+from cdk_personalize_segments.local.stepfunctions.history import Branch
+from cdk_personalize_segments.local.untyped import Json
+
+LONGEST_PAYLOAD: Final = 256 * 1024
+"""Bytes that an input, an output or a variable may have."""
+
+_KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "array": list,
+    "boolean": bool,
+    "integer": int,
+    "object": dict,
+    "string": str,
+}
+
+
+@dataclass
+class Scope:
+    """The variables of a machine's states, or of one iteration or branch."""
+
+    outer: "Scope | None" = None
+    own: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """All variables that can be read here."""
+        return {**(self.outer.variables if self.outer else {}), **self.own}
+
+
+@dataclass
+class Visit:
+    """One visit to a state.
+
+    Attributes:
+        name: The state's name.
+        state: Its definition.
+        input: Its input.
+        scope: The variables that it reads and assigns.
+        branch: The chain of events that it belongs to.
+        context: The context object.
+        entered: The id of the event of its entry.
+    """
+
+    name: str
+    state: Mapping[str, Any]
+    input: Json
+    scope: Scope
+    branch: Branch
+    context: dict[str, Any]
+    entered: int
+
+
+class EvaluationFailedError(StateError):
+    """An expression of a state failed.
+
+    Attributes:
+        location: The field that holds it.
+    """
+
+    def __init__(self, cause: str, location: str) -> None:
+        """Describe the failure.
+
+        Args:
+            cause: What went wrong.
+            location: The field that holds the expression.
+        """
+        super().__init__(QUERY_EVALUATION_ERROR, cause)
+        self.location = location
+
+
+def evaluate(
+    value: Json,
+    place: str,
+    visit: Visit,
+    now: datetime,
+    chance: random.Random,
+    **states: Json,
+) -> Json:
+    """Evaluate every expression in a field.
+
+    Args:
+        value: What the definition says.
+        place: The field, as causes name it: `Arguments/Payload/now`.
+        visit: The visit that it is evaluated for.
+        now: The virtual time.
+        chance: Where chance comes from.
+        **states: What `$states` has besides input and context.
+
+    Raises:
+        EvaluationFailedError: An expression failed or returned nothing.
+    """
+    if isinstance(value, dict):
+        return {
+            key: evaluate(each, f"{place}/{key}", visit, now, chance, **states)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [
+            evaluate(each, f"{place}[{position}]", visit, now, chance, **states)
+            for position, each in enumerate(value)
+        ]
+    text = expression(value)
+    if text is None:
+        return value
+    variables = {
+        **visit.scope.variables,
+        "states": {"input": visit.input, "context": visit.context, **states},
+    }
+    said = f"The JSONata expression '{text}' specified for the field '{place}'"
+    try:
+        return jsonata.evaluate(text, variables, now, chance)
+    except jsonata.Undefined:
+        cause = f"{said} returned nothing (undefined)."
+    except jsonata.EvaluationError as error:
+        cause = f"{said} threw an error during evaluation. {error}"
+    raise EvaluationFailedError(entered(visit, cause), place)
+
+
+def expect(value: Json, kind: str, said: Json, place: str, visit: Visit) -> Json:
+    """Check the type of what a field's expression returned.
+
+    Args:
+        value: What it returned.
+        kind: One of array, boolean, integer, object, string.
+        said: What the definition says.
+        place: The field.
+        visit: The visit that it was evaluated for.
+
+    Raises:
+        EvaluationFailedError: It has another type.
+    """
+    right = isinstance(value, _KINDS[kind])
+    if right and not (kind == "integer" and isinstance(value, bool)):
+        return value
+    raise EvaluationFailedError(
+        entered(
+            visit,
+            f"The JSONata expression '{expression(said) or said}' specified for the "
+            f"field '{place}' returned an unexpected result type. Expected '{kind}', "
+            f"but was '{_kind_of(value)}' for value: {written(value)}",
+        ),
+        place,
+    )
+
+
+def entered(visit: Visit, cause: str) -> str:
+    """Say where a cause comes from, as Step Functions does."""
+    return (
+        f"An error occurred while executing the state '{visit.name}' "
+        f"(entered at the event id #{visit.entered}). {cause}"
+    )
+
+
+def written(value: Json) -> str:
+    """Write a JSON value as Step Functions passes it on."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def sized(value: Json, what: str) -> Json:
+    """Check that a value is not too large to be passed on.
+
+    Args:
+        value: A JSON value.
+        what: What returned it.
+
+    Raises:
+        StateError: It has more bytes than the limit.
+    """
+    if len(written(value).encode()) > LONGEST_PAYLOAD:
+        raise StateError(
+            DATA_LIMIT_EXCEEDED,
+            f"The state/task '{what}' returned a result with a size exceeding the "
+            "maximum number of bytes service limit.",
+        )
+    return value
+
+
+def _kind_of(value: Json) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, float):
+        return "number"
+    return next(kind for kind, each in _KINDS.items() if isinstance(value, each))
