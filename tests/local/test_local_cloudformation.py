@@ -33,7 +33,9 @@ class Stack:
         """Delete it and return its status."""
         stack_id = self._describe()["StackId"]
         self.client.delete_stack(StackName=self.name)
-        return self.client.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
+        return self.client.describe_stacks(StackName=stack_id)["Stacks"][0][
+            "StackStatus"
+        ]
 
     def status(self) -> str:
         """Return its status."""
@@ -47,11 +49,11 @@ class Stack:
         }
 
     def failures(self) -> dict[str, str]:
-        """Return the reasons of what failed, by logical id."""
+        """Return the latest reasons of what failed, by logical id."""
         events = self.client.describe_stack_events(StackName=self.name)["StackEvents"]
         return {
             event["LogicalResourceId"]: event["ResourceStatusReason"]
-            for event in events
+            for event in reversed(events)
             if event["ResourceStatus"].endswith("_FAILED")
         }
 
@@ -164,7 +166,9 @@ def test_a_type_that_is_not_honoured_fails_by_name_before_anything_is_made(
 def test_a_property_that_is_not_honoured_fails_by_name(
     stack: Stack, properties: dict[str, Any], named: str
 ) -> None:
-    status = stack.create({"Data": {"Type": "AWS::S3::Bucket", "Properties": properties}})
+    status = stack.create(
+        {"Data": {"Type": "AWS::S3::Bucket", "Properties": properties}}
+    )
     assert status == "ROLLBACK_COMPLETE"
     assert stack.failures()["Data"] == (
         f"local AWS does not honour {named} of AWS::S3::Bucket"
@@ -276,7 +280,9 @@ def test_an_operation_that_is_not_honoured_is_refused_by_name(stack: Stack) -> N
 
 def test_intrinsic_functions(stack: Stack) -> None:
     values = {
-        "Join": {"Fn::Join": ["-", ["a", {"Ref": "Number"}, {"Ref": "AWS::Partition"}]]},
+        "Join": {
+            "Fn::Join": ["-", ["a", {"Ref": "Number"}, {"Ref": "AWS::Partition"}]]
+        },
         "Select": {"Fn::Select": [1, {"Fn::Split": ["|", "a|b"]}]},
         "Sub": {"Fn::Sub": ["${X} ${!Kept} ${Base} ${AWS::Region}", {"X": "x"}]},
         "SubAttribute": {"Fn::Sub": "${Base.Value}"},
@@ -284,9 +290,7 @@ def test_intrinsic_functions(stack: Stack) -> None:
         "If": {"Fn::If": ["Yes", "then", {"Ref": "Missing"}]},
         "Suffix": {"Ref": "AWS::URLSuffix"},
         "StackId": {"Ref": "AWS::StackId"},
-        "Unpacked": {
-            "Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]
-        },
+        "Unpacked": {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]},
         "List": {"Fn::Join": ["+", {"Ref": "Items"}]},
     }
     status = stack.create(
@@ -372,6 +376,30 @@ def test_exports_tie_stacks_together(new_stack: Callable[[], Stack]) -> None:
     assert exporter.delete() == "DELETE_COMPLETE"
 
 
+def test_outputs_of_other_stacks(new_stack: Callable[[], Stack]) -> None:
+    giver, taker = new_stack(), new_stack()
+
+    def reference(output: str, **more: str) -> dict[str, Any]:
+        return {
+            "Fn::GetStackOutput": {
+                "StackName": giver.name,
+                "OutputName": output,
+                "Region": {"Ref": "AWS::Region"},
+                **more,
+            }
+        }
+
+    giver.create({"P": parameter("x")}, Outputs={"Out": {"Value": {"Ref": "P"}}})
+    taker.create({"Q": parameter(reference("Out"))})
+    assert value_of(taker, "Q") == giver.physical_id("P")
+    for wrong, named in (
+        (reference("Other"), f"Stack {giver.name} has no output Other"),
+        (reference("Out", RoleArn="arn"), "argument of Fn::GetStackOutput: RoleArn"),
+    ):
+        assert taker.update({"Q": parameter(wrong)}) == "UPDATE_ROLLBACK_COMPLETE"
+        assert named in taker.failures()["Q"]
+
+
 def test_names_are_of_the_stack_and_never_clash(
     new_stack: Callable[[], Stack],
 ) -> None:
@@ -386,7 +414,9 @@ def test_names_are_of_the_stack_and_never_clash(
         bucket = each.physical_id(logical_id)
         assert len(bucket) <= 63
         assert bucket.startswith(each.name)
-        assert re.fullmatch(rf"{each.name}-Role-[A-Z0-9]{{12}}", each.physical_id("Role"))
+        assert re.fullmatch(
+            rf"{each.name}-Role-[A-Z0-9]{{12}}", each.physical_id("Role")
+        )
     assert first.physical_id(logical_id) != second.physical_id(logical_id)
 
 
@@ -592,7 +622,9 @@ def test_an_update_without_changes_is_refused(stack: Stack) -> None:
 
 
 def test_change_sets_foresee_what_they_do(stack: Stack) -> None:
-    stack.create({"Same": parameter("x"), "Other": parameter("x"), "Gone": parameter("x")})
+    stack.create(
+        {"Same": parameter("x"), "Other": parameter("x"), "Gone": parameter("x")}
+    )
     stack.client.create_change_set(
         StackName=stack.name,
         ChangeSetName="next",
@@ -610,7 +642,9 @@ def test_change_sets_foresee_what_they_do(stack: Stack) -> None:
         StackName=stack.name, ChangeSetName="next"
     )
     changes = {
-        change["ResourceChange"]["LogicalResourceId"]: change["ResourceChange"]["Action"]
+        change["ResourceChange"]["LogicalResourceId"]: change["ResourceChange"][
+            "Action"
+        ]
         for change in described["Changes"]
     }
     assert changes == {"Other": "Modify", "New": "Add", "Gone": "Remove"}

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -41,7 +41,9 @@ class Functions:
         function = {
             "Type": "AWS::Lambda::Function",
             "Properties": {
-                "Code": {"ZipFile": f"def handler(event, context):\n    return {code}\n"},
+                "Code": {
+                    "ZipFile": f"def handler(event, context):\n    return {code}\n"
+                },
                 "Handler": "index.handler",
                 "Role": {"Fn::GetAtt": ["Role", "Arn"]},
                 "Runtime": "python3.14",

@@ -101,9 +101,9 @@ def test_bucket(deploy: Deploy, local_aws: LocalAws) -> None:
     s3 = local_aws.client("s3")
     bucket = deploy(Data=("AWS::S3::Bucket", BUCKET))["Data"]
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
-    rule = s3.get_bucket_encryption(Bucket=bucket)[
-        "ServerSideEncryptionConfiguration"
-    ]["Rules"][0]
+    rule = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"][
+        "Rules"
+    ][0]
     assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == [
         {
@@ -129,8 +129,9 @@ def test_bucket(deploy: Deploy, local_aws: LocalAws) -> None:
     controls = s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]
     assert controls == BUCKET["OwnershipControls"]
     blocked = s3.get_public_access_block(Bucket=bucket)
-    assert blocked["PublicAccessBlockConfiguration"] == (
-        BUCKET["PublicAccessBlockConfiguration"]
+    assert (
+        blocked["PublicAccessBlockConfiguration"]
+        == (BUCKET["PublicAccessBlockConfiguration"])
     )
     assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == BUCKET["Tags"]
 
@@ -273,7 +274,10 @@ def test_state_machine(deploy: Deploy, local_aws: LocalAws) -> None:
     )
 
     def machine(comment: str, **properties: Any) -> tuple[str, dict[str, Any]]:
-        start, end = json.dumps({"QueryLanguage": "JSONata", "StartAt": "End"})[:-1], "}"
+        start, end = (
+            json.dumps({"QueryLanguage": "JSONata", "StartAt": "End"})[:-1],
+            "}",
+        )
         definition = {
             "Fn::Join": [
                 "",

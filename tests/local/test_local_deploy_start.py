@@ -17,7 +17,11 @@ from cdk_personalize_segments.local import LocalAws, LocalAwsError, patching
 def run(script: str) -> subprocess.CompletedProcess[str]:
     """Run a script in a process without an account."""
     return subprocess.run(
-        [sys.executable, "-c", f"from cdk_personalize_segments.local import *\n{script}"],
+        [
+            sys.executable,
+            "-c",
+            f"from cdk_personalize_segments.local import *\n{script}",
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -96,7 +100,9 @@ def test_processes_are_pointed_here_and_nowhere_else(local_aws: LocalAws) -> Non
         check=False,
         env=local_aws.process_environment,
     )
-    assert ended.stdout.split() == [local_aws.endpoint_url, "123456789012"], ended.stderr
+    assert ended.stdout.split() == [local_aws.endpoint_url, "123456789012"], (
+        ended.stderr
+    )
 
 
 def test_the_environment_hides_the_developers_own_account(
@@ -127,7 +133,9 @@ def test_clients_ignore_the_developers_settings(
 
 def test_another_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "version", lambda _: "6.0.0")
-    with pytest.raises(LocalAwsError, match=r"fits moto 5\.2\.5 only, but moto 6\.0\.0"):
+    with pytest.raises(
+        LocalAwsError, match=r"fits moto 5\.2\.5 only, but moto 6\.0\.0"
+    ):
         patching.check_moto()
 
 
@@ -136,7 +144,9 @@ def test_a_missing_moto_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", missing)
-    with pytest.raises(LocalAwsError, match=r"not installed; run pip install '.*\[local\]"):
+    with pytest.raises(
+        LocalAwsError, match=r"not installed; run pip install '.*\[local\]"
+    ):
         patching.check_moto()
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from cdk_personalize_segments._runtime import limits
 from cdk_personalize_segments.local import patching
 from cdk_personalize_segments.local.cdk_cli import CdkCli
 from cdk_personalize_segments.local.clock import Clock
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.executions import Execution, run_to_end
+from cdk_personalize_segments.local.untyped import Client
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -97,9 +99,9 @@ class LocalAws:
         from cdk_personalize_segments.local import bridges
         from cdk_personalize_segments.local.server import Server
 
+        self.clock = Clock(speed=self._speed)
         _started = self
         try:
-            self.clock = Clock(speed=self._speed)
             bridges.install_all(self)
             self._server = Server(self._port, self._middlewares)
         except BaseException:
@@ -114,11 +116,11 @@ class LocalAws:
             return
         from cdk_personalize_segments.local import bridges
 
+        self.clock.stop()
         if self._server is not None:
             self._server.stop()
             self._server = None
         bridges.remove_all()
-        self.clock.stop()
         self._middlewares.clear()
         self._clients.clear()
         self._cdk = None
@@ -187,7 +189,7 @@ class LocalAws:
         }
         return {**others, **self.environment}
 
-    def client(self, service: str, region: str | None = None) -> Any:
+    def client(self, service: str, region: str | None = None) -> Client:
         """Give a boto3 client with the rights of the account's administrator.
 
         Args:
@@ -199,7 +201,7 @@ class LocalAws:
             self._clients[key] = self.create_client(*key)
         return self._clients[key]
 
-    def create_client(self, service: str, region: str, **credentials: str) -> Any:
+    def create_client(self, service: str, region: str, **credentials: str) -> Client:
         """Give a new boto3 client.
 
         Args:
@@ -272,6 +274,28 @@ class LocalAws:
         if self._cdk is None:
             self._cdk = CdkCli(self.process_environment, self.account_id, self.region)
         return self._cdk
+
+    def seed(
+        self,
+        folder: str | Path,
+        recipe: str = limits.ITEM_AFFINITY,
+        name: str | None = None,
+    ) -> str:
+        """Give Personalize a trained solution.
+
+        Args:
+            folder: Holds `items.csv`, `interactions.csv` and optionally `users.csv`.
+            recipe: `aws-item-affinity` or `aws-item-attribute-affinity`.
+            name: The solution's name; by default that of the folder and the recipe.
+
+        Returns:
+            The ARN of the ACTIVE solution version.
+
+        Raises:
+            FileNotFoundError: A file is missing.
+            ValueError: A file or an argument is malformed, or the name is taken.
+        """
+        return self.personalize.seed(folder, recipe=recipe, name=name)
 
     def run(
         self,

@@ -1,17 +1,21 @@
 """Everything that local AWS changes in moto, in the order of installation."""
 
-import importlib
 from typing import TYPE_CHECKING
 
 from moto.core.config import default_user_config
-from moto.moto_api._internal import moto_api_backend
+from moto.moto_api._internal.models import moto_api_backend
 
 from cdk_personalize_segments.local import (
     cloudformation,
+    enforcement,
     function_configuration,
+    functions,
     patching,
+    personalize,
+    stepfunctions,
     storage,
 )
+from cdk_personalize_segments.local.sessions import Sessions
 
 if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
@@ -21,27 +25,23 @@ def install_all(aws: "LocalAws") -> None:
     """Put every bridge in place, over an empty moto.
 
     Args:
-        aws: The account that they serve.
+        aws: The account that they serve; its clock runs already.
     """
     # Functions' roles use policies that AWS manages.
     patching.patch(default_user_config["iam"], "load_aws_managed_policies", True)
     moto_api_backend.reset()
-    storage.install(aws)
-    function_configuration.install(aws)
-    cloudformation.install(aws)
-    try:
-        from cdk_personalize_segments.local.sessions import Sessions
-        aws.sessions = Sessions()
-    except ModuleNotFoundError:
-        class Stub:
-            def role_of(self, key): return None
-        aws.sessions = Stub()
-    for name in ("enforcement", "functions", "stepfunctions", "personalize"):
-        try:
-            module = importlib.import_module(f"cdk_personalize_segments.local.{name}")
-            module.install(aws)
-        except (ModuleNotFoundError, AttributeError) as error:
-            print("NOT YET", name, error)
+    aws.sessions = Sessions()
+    for bridge in (
+        storage,
+        function_configuration,
+        functions,
+        stepfunctions,
+        personalize,
+        cloudformation,
+        # Last, so that it looks at a request before all others do.
+        enforcement,
+    ):
+        bridge.install(aws)
 
 
 def remove_all() -> None:

@@ -107,7 +107,7 @@ def install(aws: "LocalAws") -> None:
     patching.patch(urls, "url_paths", {"{0}/$": Api.dispatch})
 
 
-class CloudFormationApi(BaseResponse):  # type: ignore[misc]
+class CloudFormationApi(BaseResponse):
     """One request; moto calls the method that is named as the operation."""
 
     cloudformation: CloudFormation
@@ -132,7 +132,9 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]
         if kind == "UPDATE":
             stack = self._find(name)
         elif stack is not None and stack.status != "REVIEW_IN_PROGRESS":
-            raise _invalid(f"Stack {stack.id} already exists and cannot be created again")
+            raise _invalid(
+                f"Stack {stack.id} already exists and cannot be created again"
+            )
         previous = stack
         stack = stack or self._new_stack(name)
         try:
@@ -430,7 +432,9 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]
         return ActionResult(
             {
                 "Imports": [
-                    stack.name for stack in self._region.living() if name in stack.imports
+                    stack.name
+                    for stack in self._region.living()
+                    if name in stack.imports
                 ]
             }
         )
@@ -472,13 +476,17 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]
             of_stack = stack in (change_set.stack.name, change_set.stack.id)
             if change_set.id == name or (change_set.name == name and of_stack):
                 return change_set
-        raise CloudFormationError("ChangeSetNotFound", f"ChangeSet [{name}] does not exist")
+        raise CloudFormationError(
+            "ChangeSetNotFound", f"ChangeSet [{name}] does not exist"
+        )
 
     def _template(self, stack: Stack | None) -> Template:
         body, url = self._get_param("TemplateBody"), self._get_param("TemplateURL")
         if body is None and url is None:
             if stack is None or stack.template is None:
-                raise _invalid("Either Template URL or Template Body must be specified.")
+                raise _invalid(
+                    "Either Template URL or Template Body must be specified."
+                )
             return stack.template
         if body is None:
             bucket, key = _place_of_template(url)
@@ -526,7 +534,8 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]
         stack.role_arn = self._get_param("RoleARN") or stack.role_arn
         if stack.status == "ROLLBACK_COMPLETE":
             raise _invalid(
-                f"Stack:{stack.id} is in ROLLBACK_COMPLETE state and can not be updated."
+                f"Stack:{stack.id} is in ROLLBACK_COMPLETE state and can not be "
+                "updated."
             )
         with self.cloudformation.lock:
             Deployment(self._region, stack, adopts=adopts).deploy(

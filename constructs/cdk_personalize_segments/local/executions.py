@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cdk_personalize_segments.local.errors import LocalAwsError
+from cdk_personalize_segments.local.untyped import Client
 
 _LOOK_SECONDS: Final = 0.05
 
@@ -32,7 +33,7 @@ class Execution:
 
 
 def run_to_end(
-    client: Any, state_machine_arn: str, execution_input: object, timeout: float
+    client: Client, state_machine_arn: str, execution_input: object, timeout: float
 ) -> Execution:
     """Start an execution and wait for its end.
 
@@ -67,7 +68,7 @@ def run_to_end(
     )
 
 
-def _history(client: Any, execution_arn: str) -> list[dict[str, Any]]:
+def _history(client: Client, execution_arn: str) -> list[dict[str, Any]]:
     pages = client.get_paginator("get_execution_history").paginate(
         executionArn=execution_arn
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from moto.awslambda.models import LambdaFunction, LambdaStorage
 
 from cdk_personalize_segments.local import patching
+from cdk_personalize_segments.local.untyped import Moto
 
 if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
@@ -25,18 +26,22 @@ def install(aws: "LocalAws") -> None:
     """
 
     def initialise(
-        function: Any, account_id: str, spec: dict[str, Any], *args: Any, **options: Any
+        function: Moto,
+        account_id: str,
+        spec: dict[str, Any],
+        *args: Moto,
+        **options: Moto,
     ) -> None:
         original_init(function, account_id, spec, *args, **options)
         function.logging_config = _logging(function, spec.get("LoggingConfig"))
 
-    def configuration(function: Any, *args: Any, **options: Any) -> dict[str, Any]:
+    def configuration(function: Moto, *args: Moto, **options: Moto) -> dict[str, Any]:
         return {
             **original_configuration(function, *args, **options),
             "LoggingConfig": function.logging_config,
         }
 
-    def update_configuration(function: Any, changes: dict[str, Any]) -> dict[str, Any]:
+    def update_configuration(function: Moto, changes: dict[str, Any]) -> dict[str, Any]:
         original_update(function, changes)
         for name, attribute in _UPDATED.items():
             if name in changes:
@@ -48,7 +53,7 @@ def install(aws: "LocalAws") -> None:
                 setattr(function, attribute, value)
         return configuration(function)
 
-    def update_code(function: Any, changes: dict[str, Any]) -> dict[str, Any]:
+    def update_code(function: Moto, changes: dict[str, Any]) -> dict[str, Any]:
         # Versions share it with the function.
         function.code = dict(function.code)
         original_update_code(function, changes)
@@ -69,7 +74,7 @@ def install(aws: "LocalAws") -> None:
     patching.patch(LambdaStorage, "publish_version", _publish_version)
 
 
-def _publish_version(storage: Any, name_or_arn: str, description: str = "") -> Any:
+def _publish_version(storage: Moto, name_or_arn: str, description: str = "") -> Moto:
     """Publish what changed under a number that no version ever had."""
     function = storage.get_function_by_name_or_arn_forbid_qualifier(name_or_arn)
     entry = storage._functions[function.function_name]
@@ -85,7 +90,7 @@ def _publish_version(storage: Any, name_or_arn: str, description: str = "") -> A
     return version
 
 
-def _logging(function: Any, given: dict[str, Any] | None) -> dict[str, Any]:
+def _logging(function: Moto, given: dict[str, Any] | None) -> dict[str, Any]:
     given = given or {}
     levels = (
         {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"}

@@ -7,13 +7,14 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from cdk_personalize_segments.local.templates import TemplateError
+from cdk_personalize_segments.local.untyped import Client, Json
 
 _SSM: Final = "AWS::SSM::Parameter::Value<"
 _PLAIN: Final = frozenset({"String", "Number", "CommaDelimitedList", "List<Number>"})
 
 
 def parameter_values(
-    declared: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, str], ssm: Any
+    declared: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, str], ssm: Client
 ) -> dict[str, Any]:
     """Give the value of each parameter.
 
@@ -46,7 +47,7 @@ def parameter_values(
     }
 
 
-def _value(name: str, parameter: Mapping[str, Any], text: str, ssm: Any) -> Any:
+def _value(name: str, parameter: Mapping[str, Any], text: str, ssm: Client) -> Json:
     _check(name, parameter, text)
     kind = parameter["Type"]
     if kind.startswith(_SSM):
@@ -55,7 +56,8 @@ def _value(name: str, parameter: Mapping[str, Any], text: str, ssm: Any) -> Any:
         text = _look_up(name, text, ssm)
     if kind not in _PLAIN:
         raise TemplateError(
-            f"local AWS does not honour the type {parameter['Type']} of parameter {name}"
+            f"local AWS does not honour the type {parameter['Type']} of parameter "
+            f"{name}"
         )
     if kind == "Number":
         return _number(text)
@@ -65,7 +67,7 @@ def _value(name: str, parameter: Mapping[str, Any], text: str, ssm: Any) -> Any:
     return [_number(item) for item in items] if kind == "List<Number>" else items
 
 
-def _look_up(name: str, parameter_name: str, ssm: Any) -> str:
+def _look_up(name: str, parameter_name: str, ssm: Client) -> str:
     try:
         found = ssm.get_parameter(Name=parameter_name)
     except ClientError:
@@ -92,6 +94,6 @@ def _check(name: str, parameter: Mapping[str, Any], text: str) -> None:
         raise TemplateError(f"Parameter '{name}' {constraint}: {text!r}")
 
 
-def _number(text: Any) -> int | float:
+def _number(text: Json) -> int | float:
     value = float(text)
     return int(value) if value.is_integer() else value

@@ -6,9 +6,10 @@ public interface, hence the exact version.
 
 from collections.abc import Callable
 from importlib import metadata
-from typing import Any, Final
+from typing import Final
 
 from cdk_personalize_segments.local.errors import LocalAwsError
+from cdk_personalize_segments.local.untyped import Moto
 
 MOTO_VERSION: Final = "5.2.5"
 _INSTALL: Final = "pip install 'cdk-personalize-segments[local]'"
@@ -36,7 +37,7 @@ def check_moto() -> None:
         )
 
 
-def patch(owner: Any, name: str, replacement: Any) -> Any:
+def patch(owner: Moto, name: str, replacement: Moto) -> Moto:
     """Replace a name of a moto module, class or dictionary until `restore_all`.
 
     Args:

@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import (
@@ -113,9 +113,9 @@ def _error_body(
     return json.dumps(answer).encode(), "application/x-amz-json-1.1"
 
 
-class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]
+class _QuietHandler(MotoRequestHandler):
     """Logs errors only: a line for every request would drown them."""
 
-    def log(self, type: str, message: str, *args: Any) -> None:
+    def log(self, type: str, message: str, *args: object) -> None:
         if type == "error":
             _log.error(message, *args)

@@ -155,6 +155,22 @@ class Region:
                 return stack.exports[name]
         raise TemplateError(f"No export named {name} found.")
 
+    def stack_output(self, stack: str, output: str, region: str) -> str:
+        """Give the value of another stack's output, of whichever Region.
+
+        Raises:
+            TemplateError: There is no such stack, or no such output.
+        """
+        client = self.aws.client("cloudformation", region)
+        try:
+            described = client.describe_stacks(StackName=stack)["Stacks"][0]
+        except ClientError as error:
+            raise TemplateError(error.response["Error"]["Message"]) from None
+        for each in described.get("Outputs", []):
+            if each["OutputKey"] == output:
+                return str(each["OutputValue"])
+        raise TemplateError(f"Stack {stack} has no output {output}")
+
     def living(self) -> list[Stack]:
         """Give the stacks that are not deleted."""
         return [stack for stack in self.stacks if stack.deleted is None]
@@ -231,6 +247,10 @@ class Deployment:
         self._imports.add(export)
         return self._region.export(export)
 
+    def stack_output(self, stack: str, output: str, region: str) -> str:
+        """Give the value of another stack's output."""
+        return self._region.stack_output(stack, output, region)
+
     # --- Create and update ---
 
     def deploy(
@@ -257,7 +277,7 @@ class Deployment:
             for declaration in scope.order():
                 self._deploy_resource(scope, declaration, tags)
             outputs = self._outputs(scope)
-        except _Failed as failure:
+        except _FailedError as failure:
             self._fail(verb, str(failure), rollback)
             return
         except TemplateError as error:
@@ -288,7 +308,7 @@ class Deployment:
                 self._record(declaration, "", f"{verb}_FAILED", reason)
                 failed.append(declaration.logical_id)
         if failed:
-            raise _Failed(
+            raise _FailedError(
                 "The following resource(s) failed to "
                 f"{verb.lower()}: [{', '.join(failed)}]. "
             )
@@ -331,9 +351,8 @@ class Deployment:
             attributes = kind.attributes(self._place, physical_id, properties)
         except _EXPECTED as error:
             self._record(declaration, physical_id, f"{verb}_FAILED", _reason(error))
-            raise _Failed(
-                "The following resource(s) failed to "
-                f"{verb.lower()}: [{logical_id}]. "
+            raise _FailedError(
+                f"The following resource(s) failed to {verb.lower()}: [{logical_id}]. "
             ) from None
         after = Resource(
             declaration,
@@ -376,7 +395,11 @@ class Deployment:
         return outputs
 
     def _check_exports(self, outputs: list[dict[str, str]]) -> None:
-        exports = {each["ExportName"]: each["OutputValue"] for each in outputs if "ExportName" in each}
+        exports = {
+            each["ExportName"]: each["OutputValue"]
+            for each in outputs
+            if "ExportName" in each
+        }
         for other in self._region.living():
             for name in other.exports.keys() & exports.keys():
                 if other is not self._stack:
@@ -475,8 +498,7 @@ class Deployment:
         if failed:
             self._stack.set_status(
                 "DELETE_FAILED",
-                "The following resource(s) failed to delete: "
-                f"[{', '.join(failed)}]. ",
+                f"The following resource(s) failed to delete: [{', '.join(failed)}]. ",
             )
             return
         self._stack.outputs = []
@@ -524,7 +546,7 @@ class Deployment:
         )
 
 
-class _Failed(Exception):
+class _FailedError(Exception):
     """A resource failed, and an event says why."""
 
 
@@ -544,9 +566,7 @@ def _unhonoured(declaration: Declaration, scope: Scope) -> str | None:
         return f"local AWS does not honour resources of type {declaration.type}"
     paths = kind.unhonoured(scope.shape(declaration.properties))
     if paths:
-        return (
-            f"local AWS does not honour {', '.join(paths)} of {declaration.type}"
-        )
+        return f"local AWS does not honour {', '.join(paths)} of {declaration.type}"
     return None
 
 
@@ -596,6 +616,10 @@ class _Current:
     def imported(self, export: str) -> str:
         """Give the value of an export."""
         return self._region.export(export)
+
+    def stack_output(self, stack: str, output: str, region: str) -> str:
+        """Give the value of another stack's output."""
+        return self._region.stack_output(stack, output, region)
 
 
 def compare(

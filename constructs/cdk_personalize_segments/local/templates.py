@@ -10,9 +10,11 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
-import yaml
+import yaml  # type: ignore[import-untyped]
+
+from cdk_personalize_segments.local.untyped import Json
 
 _SECTIONS: Final = frozenset(
     {
@@ -71,6 +73,9 @@ class Resources(Protocol):
 
     def imported(self, export: str) -> str:
         """Give the value of `Fn::ImportValue`."""
+
+    def stack_output(self, stack: str, output: str, region: str) -> str:
+        """Give the value of `Fn::GetStackOutput`."""
 
 
 class Template:
@@ -153,7 +158,9 @@ class Scope:
 
     def active(self) -> list[Declaration]:
         """Give the resources whose conditions hold."""
-        return [each for each in self.template.resources.values() if self.is_active(each)]
+        return [
+            each for each in self.template.resources.values() if self.is_active(each)
+        ]
 
     def condition(self, name: str) -> bool:
         """Evaluate a named condition."""
@@ -166,7 +173,7 @@ class Scope:
             self._conditions[name] = self._holds(conditions[name])
         return self._conditions[name]
 
-    def _holds(self, expression: Any) -> bool:
+    def _holds(self, expression: Json) -> bool:
         name, argument = _single(expression)
         match name:
             case "Condition":
@@ -205,7 +212,10 @@ class Scope:
         active = {each.logical_id: each for each in self.active()}
         graph = {name: self.dependencies(each) for name, each in active.items()}
         try:
-            return [active[name] for name in graphlib.TopologicalSorter(graph).static_order()]
+            return [
+                active[name]
+                for name in graphlib.TopologicalSorter(graph).static_order()
+            ]
         except graphlib.CycleError as error:
             raise TemplateError(
                 "Circular dependency between resources: "
@@ -222,7 +232,7 @@ class Scope:
         }
         return explicit | set(self._references(declaration.properties))
 
-    def _references(self, value: Any) -> Iterator[str]:
+    def _references(self, value: Json) -> Iterator[str]:
         if isinstance(value, list):
             for each in value:
                 yield from self._references(each)
@@ -241,7 +251,7 @@ class Scope:
                 for each in value.values():
                     yield from self._references(each)
 
-    def _sub_references(self, argument: Any) -> Iterator[str]:
+    def _sub_references(self, argument: Json) -> Iterator[str]:
         text, variables = argument if isinstance(argument, list) else (argument, {})
         yield from self._references(list(variables.values()))
         for literal, name in _SUB.findall(text):
@@ -251,7 +261,7 @@ class Scope:
 
     # --- Values ---
 
-    def shape(self, value: Any) -> Any:
+    def shape(self, value: Json) -> Json:
         """Give a value with its conditions decided, and nothing else resolved."""
         if isinstance(value, list):
             shaped = [self.shape(each) for each in value]
@@ -268,11 +278,11 @@ class Scope:
             return {k: v for k, v in shaped_items.items() if v is not _NO_VALUE}
         return value
 
-    def resolve(self, value: Any, resources: Resources | None = None) -> Any:
+    def resolve(self, value: Json, resources: Resources | None = None) -> Json:
         """Evaluate a value.
 
         Args:
-            value: Anything in a template.
+            value: Jsonthing in a template.
             resources: What references mean, or None where none are allowed.
 
         Raises:
@@ -297,8 +307,8 @@ class Scope:
             return {key: each for key, each in items.items() if each is not _NO_VALUE}
         return value
 
-    def _call(self, name: str, argument: Any, resources: Resources | None) -> Any:
-        def resolve(value: Any) -> Any:
+    def _call(self, name: str, argument: Json, resources: Resources | None) -> Json:
+        def resolve(value: Json) -> Json:
             return self.resolve(value, resources)
 
         match name:
@@ -322,6 +332,8 @@ class Scope:
                 return self._find_in_map([resolve(each) for each in argument])
             case "Fn::ImportValue":
                 return _needed(resources, name).imported(resolve(argument))
+            case "Fn::GetStackOutput":
+                return self._stack_output(resolve(argument), _needed(resources, name))
             case "Fn::Base64":
                 return base64.b64encode(resolve(argument).encode()).decode()
             case "Fn::GetAZs":
@@ -329,7 +341,7 @@ class Scope:
                 return [f"{region}{zone}" for zone in "abc"]
         raise TemplateError(f"local AWS does not honour the function {name}")
 
-    def _ref(self, name: str, resources: Resources | None) -> Any:
+    def _ref(self, name: str, resources: Resources | None) -> Json:
         if name == "AWS::NoValue":
             return _NO_VALUE
         if name in self.values:
@@ -338,11 +350,19 @@ class Scope:
             raise TemplateError(f"local AWS does not honour the parameter {name}")
         return _needed(resources, f"Ref to {name}").ref(name)
 
-    def _branch(self, argument: list[Any]) -> Any:
+    def _stack_output(self, argument: Mapping[str, str], resources: Resources) -> str:
+        known = {"OutputName", "Region", "StackName"}
+        _refuse_unknown("argument of Fn::GetStackOutput:", argument, known)
+        region = argument.get("Region", self.values["AWS::Region"])
+        return resources.stack_output(
+            argument["StackName"], argument["OutputName"], region
+        )
+
+    def _branch(self, argument: list[Any]) -> Json:
         name, then, otherwise = argument
         return then if self.condition(name) else otherwise
 
-    def _substitute(self, argument: Any, resolve: Callable[[Any], Any]) -> str:
+    def _substitute(self, argument: Json, resolve: Callable[[Any], Any]) -> str:
         text, variables = argument if isinstance(argument, list) else (argument, {})
 
         def replace(match: re.Match[str]) -> str:
@@ -357,7 +377,7 @@ class Scope:
 
         return _SUB.sub(replace, text)
 
-    def _find_in_map(self, keys: list[Any]) -> Any:
+    def _find_in_map(self, keys: list[Any]) -> Json:
         found = self.template.content.get("Mappings") or {}
         for key in keys:
             if key not in found:
@@ -379,16 +399,16 @@ def _parse(body: str) -> dict[str, Any]:
     return content
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """Reads the short forms of functions, and leaves dates as text."""
 
-    yaml_implicit_resolvers = {
+    yaml_implicit_resolvers: ClassVar[Mapping[str, Any]] = {
         first: [(tag, pattern) for tag, pattern in resolvers if "timestamp" not in tag]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
 
-def _construct_function(loader: Any, suffix: str, node: Any) -> dict[str, Any]:
+def _construct_function(loader: Json, suffix: str, node: Json) -> dict[str, Any]:
     if isinstance(node, yaml.ScalarNode):
         value = loader.construct_scalar(node)
     elif isinstance(node, yaml.SequenceNode):
@@ -402,7 +422,7 @@ def _construct_function(loader: Any, suffix: str, node: Any) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _construct_function)
 
 
-def _declare(logical_id: str, declaration: Any) -> Declaration:
+def _declare(logical_id: str, declaration: Json) -> Declaration:
     if not isinstance(declaration, dict) or "Type" not in declaration:
         raise TemplateError(
             f"Template format error: [/Resources/{logical_id}] Every Resources object "
@@ -425,31 +445,33 @@ def _declare(logical_id: str, declaration: Any) -> Declaration:
         logical_id=logical_id,
         type=declaration["Type"],
         properties=declaration.get("Properties") or {},
-        depends_on=frozenset([depends_on] if isinstance(depends_on, str) else depends_on),
+        depends_on=frozenset(
+            [depends_on] if isinstance(depends_on, str) else depends_on
+        ),
         condition=declaration.get("Condition"),
         deletion_policy=deletion_policy,
         update_replace_policy=replace_policy,
     )
 
 
-def _refuse_unknown(what: str, found: Mapping[str, Any], known: Any) -> None:
+def _refuse_unknown(what: str, found: Mapping[str, Any], known: Json) -> None:
     for name in found:
         if name not in known:
             raise TemplateError(f"local AWS does not honour the {what} {name}")
 
 
-def _single(value: Any) -> tuple[str | None, Any]:
+def _single(value: Json) -> tuple[str | None, Any]:
     """Give the function that a value calls and its argument, or None."""
     if isinstance(value, dict) and len(value) == 1:
         ((name, argument),) = value.items()
-        if name in ("Ref", "Condition") or str(name).startswith("Fn::"):
-            # A policy statement's Condition is a map, a named one is text.
-            if name != "Condition" or isinstance(argument, str):
-                return name, argument
+        # A policy statement's Condition is a map, a named one is text.
+        named = name == "Condition" and isinstance(argument, str)
+        if named or name == "Ref" or str(name).startswith("Fn::"):
+            return name, argument
     return None, None
 
 
-def _attribute(argument: Any) -> tuple[str, str]:
+def _attribute(argument: Json) -> tuple[str, str]:
     if isinstance(argument, str):
         logical_id, _, name = argument.partition(".")
         return logical_id, name
@@ -462,15 +484,16 @@ def _needed(resources: Resources | None, what: str) -> Resources:
     return resources
 
 
-def _select(index: int, values: list[Any]) -> Any:
+def _select(index: int, values: list[Any]) -> Json:
     if not 0 <= index < len(values):
         raise TemplateError(
-            f"Template error: Fn::Select cannot select nonexistent value at index {index}"
+            "Template error: Fn::Select cannot select nonexistent value at index "
+            f"{index}"
         )
     return values[index]
 
 
-def _text(value: Any) -> str:
+def _text(value: Json) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value)

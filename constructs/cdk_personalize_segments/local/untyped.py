@@ -7,3 +7,6 @@ Json: TypeAlias = Any
 
 Moto: TypeAlias = Any
 """An object or function of moto, which is not typed."""
+
+Client: TypeAlias = Any
+"""A boto3 client, whose type depends on its service."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from botocore.exceptions import ClientError
 
+from cdk_personalize_segments.local.untyped import Client, Json
+
 if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
 
@@ -39,7 +41,7 @@ class Place:
     adopts: bool
     _random: random.Random = field(default_factory=random.SystemRandom, compare=False)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str) -> Client:
         """Give a boto3 client, as CloudFormation would use."""
         return self.aws.client(service, self.region)
 
@@ -98,7 +100,7 @@ class ResourceType(ABC):
         """Give what `Fn::GetAtt` knows of the resource."""
         return {}
 
-    def unhonoured(self, properties: Any) -> list[str]:
+    def unhonoured(self, properties: Json) -> list[str]:
         """Name the properties that would not take effect.
 
         Args:
@@ -132,16 +134,18 @@ def is_gone(error: ClientError) -> bool:
     return any(word in str(error.response["Error"]["Code"]) for word in _GONE)
 
 
-def lower_first(value: Any) -> Any:
+def lower_first(value: Json) -> Json:
     """Spell the keys of a structure with a small first letter, as some APIs do."""
     if isinstance(value, Mapping):
-        return {key[0].lower() + key[1:]: lower_first(each) for key, each in value.items()}
+        return {
+            key[0].lower() + key[1:]: lower_first(each) for key, each in value.items()
+        }
     if isinstance(value, list):
         return [lower_first(each) for each in value]
     return value
 
 
-def _unhonoured(value: Any, path: str, honoured: frozenset[str]) -> Iterator[str]:
+def _unhonoured(value: Json, path: str, honoured: frozenset[str]) -> Iterator[str]:
     if isinstance(value, list):
         for each in value:
             yield from _unhonoured(each, path, honoured)

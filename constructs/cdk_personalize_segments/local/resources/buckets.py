@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from botocore.exceptions import ClientError
 
@@ -14,7 +14,10 @@ from cdk_personalize_segments.local.resources.base import (
     api_tags,
     changed,
 )
+from cdk_personalize_segments.local.untyped import Client
 
+_Put: TypeAlias = Callable[[Client, str, Properties], None]
+_Remove: TypeAlias = Callable[[Client, str], object]
 _EXPIRATION: Final = {
     "ExpirationInDays": "Days",
     "ExpiredObjectDeleteMarker": "ExpiredObjectDeleteMarker",
@@ -127,7 +130,7 @@ class BucketPolicy(ResourceType):
         place.client("s3").delete_bucket_policy(Bucket=physical_id)
 
 
-def _exists(client: Any, bucket: str) -> bool:
+def _exists(client: Client, bucket: str) -> bool:
     try:
         client.head_bucket(Bucket=bucket)
     except ClientError:
@@ -135,7 +138,7 @@ def _exists(client: Any, bucket: str) -> bool:
     return True
 
 
-def _put_encryption(client: Any, bucket: str, new: Properties) -> None:
+def _put_encryption(client: Client, bucket: str, new: Properties) -> None:
     rules = [
         {
             "ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"],
@@ -148,7 +151,7 @@ def _put_encryption(client: Any, bucket: str, new: Properties) -> None:
     )
 
 
-def _put_lifecycle(client: Any, bucket: str, new: Properties) -> None:
+def _put_lifecycle(client: Client, bucket: str, new: Properties) -> None:
     rules = [_lifecycle_rule(rule) for rule in new["LifecycleConfiguration"]["Rules"]]
     client.put_bucket_lifecycle_configuration(
         Bucket=bucket, LifecycleConfiguration={"Rules": rules}
@@ -162,11 +165,7 @@ def _lifecycle_rule(rule: Properties) -> dict[str, Any]:
     }
     if "Id" in rule:
         api["ID"] = rule["Id"]
-    expiration = {
-        name: rule[key]
-        for key, name in _EXPIRATION.items()
-        if key in rule
-    }
+    expiration = {name: rule[key] for key, name in _EXPIRATION.items() if key in rule}
     if expiration:
         api["Expiration"] = expiration
     for name in ("NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"):
@@ -175,43 +174,48 @@ def _lifecycle_rule(rule: Properties) -> dict[str, Any]:
     return api
 
 
-def _put_ownership(client: Any, bucket: str, new: Properties) -> None:
+def _put_ownership(client: Client, bucket: str, new: Properties) -> None:
     client.put_bucket_ownership_controls(
         Bucket=bucket, OwnershipControls=new["OwnershipControls"]
     )
 
 
-def _put_public_access_block(client: Any, bucket: str, new: Properties) -> None:
+def _put_public_access_block(client: Client, bucket: str, new: Properties) -> None:
     client.put_public_access_block(
         Bucket=bucket,
         PublicAccessBlockConfiguration=new["PublicAccessBlockConfiguration"],
     )
 
 
-def _put_versioning(client: Any, bucket: str, new: Properties) -> None:
+def _put_versioning(client: Client, bucket: str, new: Properties) -> None:
     client.put_bucket_versioning(
         Bucket=bucket, VersioningConfiguration=new["VersioningConfiguration"]
     )
 
 
-def _suspend_versioning(client: Any, bucket: str) -> None:
+def _suspend_versioning(client: Client, bucket: str) -> None:
     client.put_bucket_versioning(
         Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}
     )
 
 
-def _put_tags(client: Any, bucket: str, new: Properties) -> None:
+def _put_tags(client: Client, bucket: str, new: Properties) -> None:
     client.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": api_tags(new)})
 
 
-def _put_acl(client: Any, bucket: str, new: Properties) -> None:
+def _put_acl(client: Client, bucket: str, new: Properties) -> None:
     # CloudFormation spells PublicRead what the API spells public-read.
-    spelled = "".join(f"-{c.lower()}" if c.isupper() else c for c in new["AccessControl"])
+    spelled = "".join(
+        f"-{c.lower()}" if c.isupper() else c for c in new["AccessControl"]
+    )
     client.put_bucket_acl(Bucket=bucket, ACL=spelled.lstrip("-"))
 
 
 _SETTINGS: Final[
-    dict[str, tuple[Callable[[Any, str, Properties], None], Callable[[Any, str], Any]]]
+    dict[
+        str,
+        tuple[Callable[[Client, str, Properties], None], Callable[[Client, str], Any]],
+    ]
 ] = {
     "AccessControl": (
         _put_acl,

@@ -13,6 +13,7 @@ from cdk_personalize_segments.local.resources.base import (
     chosen,
     tag_map,
 )
+from cdk_personalize_segments.local.untyped import Client
 
 _LONGEST_NAME: Final = 64
 _CONFIGURATION: Final = (
@@ -217,7 +218,7 @@ def _code(properties: Properties) -> dict[str, Any]:
     return code
 
 
-def _newest_version(client: Any, function: str) -> dict[str, Any] | None:
+def _newest_version(client: Client, function: str) -> dict[str, Any] | None:
     published = [
         version
         for page in client.get_paginator("list_versions_by_function").paginate(

@@ -11,6 +11,7 @@ from cdk_personalize_segments.local.resources.base import (
     changed,
     chosen,
 )
+from cdk_personalize_segments.local.untyped import Client
 
 _LONGEST_ROLE_NAME: Final = 64
 _LONGEST_POLICY_NAME: Final = 128
@@ -183,9 +184,7 @@ class ManagedPolicy(ResourceType):
             _delete_other_versions(client, physical_id)
         self._attach(place, physical_id, old, new)
 
-    def _attach(
-        self, place: Place, arn: str, old: Properties, new: Properties
-    ) -> None:
+    def _attach(self, place: Place, arn: str, old: Properties, new: Properties) -> None:
         client = place.client("iam")
         before, after = set(old.get("Roles", [])), set(new.get("Roles", []))
         for role in before - after:
@@ -207,12 +206,10 @@ class ManagedPolicy(ResourceType):
         return {"PolicyArn": physical_id}
 
 
-def _delete_other_versions(client: Any, arn: str) -> None:
+def _delete_other_versions(client: Client, arn: str) -> None:
     for version in client.list_policy_versions(PolicyArn=arn)["Versions"]:
         if not version["IsDefaultVersion"]:
-            client.delete_policy_version(
-                PolicyArn=arn, VersionId=version["VersionId"]
-            )
+            client.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
 
 
 def _inline(properties: Properties) -> dict[str, Any]:
