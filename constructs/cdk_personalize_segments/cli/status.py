@@ -1,0 +1,102 @@
+"""The command `status`: what runs now, and who holds the job slots."""
+
+from typing import Annotated
+
+import typer
+from botocore.exceptions import ClientError
+
+from cdk_personalize_segments._runtime import limits
+from cdk_personalize_segments.cli import jobs, options, report, screen
+from cdk_personalize_segments.cli.errors import is_denied, sentence
+from cdk_personalize_segments.cli.executions import (
+    RUNNING,
+    find_execution,
+    list_executions,
+    look,
+)
+from cdk_personalize_segments.cli.pipelines import Pipeline
+from cdk_personalize_segments.cli.progress import describe
+
+
+def status(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            help="A run's name, or the ARN of its execution. Default: all that run."
+        ),
+    ] = None,
+    stack: options.Stack = None,
+    pipeline: options.PipelinePath = None,
+    state_machine: options.StateMachine = None,
+    profile: options.Profile = None,
+    region: options.Region = None,
+) -> None:
+    """Show the runs that are running, and who holds the account's job slots.
+
+    With RUN, show that run; if it has ended, also what came of it.
+    """
+    found = options.pipeline_of(profile, region, stack, pipeline, state_machine)
+    if run:
+        _one(found, run)
+        return
+    _running(found)
+    _slots(found)
+
+
+def _one(pipeline: Pipeline, run: str) -> None:
+    snapshot = look(pipeline, find_execution(pipeline, run))
+    if snapshot.status != RUNNING:
+        report.run_ended(pipeline, snapshot)
+        return
+    screen.line(
+        f"Run {snapshot.run}, since {screen.duration(snapshot.elapsed)}: "
+        f"{describe(snapshot)}"
+    )
+
+
+def _running(pipeline: Pipeline) -> None:
+    snapshots = [
+        look(pipeline, each["executionArn"])
+        for each in list_executions(pipeline, RUNNING)
+    ]
+    if not snapshots:
+        screen.line(f"No run of {pipeline.name} is running.")
+        return
+    screen.line(f"Runs of {pipeline.name}:")
+    screen.table(
+        ("Run", "For", "Now"),
+        (
+            (each.run, screen.duration(each.elapsed), describe(each))
+            for each in snapshots
+        ),
+    )
+
+
+def _slots(pipeline: Pipeline) -> None:
+    account = pipeline.account
+    try:
+        held = jobs.in_slots(pipeline)
+    except ClientError as error:
+        if not is_denied(error):
+            raise
+        screen.note(
+            f"Who holds the job slots is not known: {sentence(error)}", "yellow"
+        )
+        return
+    screen.line(
+        f"{len(held)} of {limits.MAX_ACTIVE_JOBS} job slots of this account in "
+        f"{account.region} are in use."
+    )
+    if held:
+        screen.table(
+            ("Job", "Status", "Created", "Of this pipeline"),
+            (
+                (
+                    job.name,
+                    job.status,
+                    screen.moment(job.created),
+                    "yes" if job.is_own else "no",
+                )
+                for job in held
+            ),
+        )
