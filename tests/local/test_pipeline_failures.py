@@ -19,8 +19,9 @@ HOUR = timedelta(hours=1)
 def shop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shop")
     (folder / "items.csv").write_text("ITEM_ID,GENRES\n1,Comedy\n2,Drama\n3,Comedy\n")
-    rows = [f"user-{user},{item}" for user in range(9) for item in (1, 2, 3)]
-    (folder / "interactions.csv").write_text("\n".join(["USER_ID,ITEM_ID", *rows]))
+    rows = [f"user-{user},{item},view" for user in range(9) for item in (1, 2, 3)]
+    header = "USER_ID,ITEM_ID,EVENT_TYPE"
+    (folder / "interactions.csv").write_text("\n".join([header, *rows]))
     return folder
 
 
@@ -83,7 +84,7 @@ def _manifest_of(cause):
         ({"tags": {"aws:x": "y"}}, ["tags", "reserved"]),
         ({"filterArn": "films"}, ["filterArn", "a filter", "films"]),
         ({"queries": "nowhere"}, ["queries/nowhere", "no"]),
-        ({"resume": "no-such-run"}, ["no-such-run", "30 days"]),
+        ({"resume": "no-such-run"}, ["no-such-run", "a run of this pipeline"]),
         ({"resume": "a", "numResults": 5}, ["resume", "numResults"]),
     ],
 )
@@ -92,6 +93,17 @@ def test_bad_execution_input_is_named(pipeline, execution_input, words):
     failed(pipeline, execution, "InvalidInput")
     for word in words:
         assert word in execution.cause
+
+
+def test_a_run_whose_input_is_gone_cannot_be_resumed(aws, pipeline):
+    pipeline.put("one", [{"itemId": "1"}])
+    run = pipeline.run("one").output["run"]
+    for key in pipeline.keys(pipeline.input_bucket, f"input/{run}.plan/"):
+        aws.client("s3").delete_object(Bucket=pipeline.input_bucket, Key=key)
+    execution = pipeline.run(resume=run)
+    failed(pipeline, execution, "InvalidInput")
+    assert run in execution.cause
+    assert "30 days" in execution.cause
 
 
 def test_bad_lines_are_all_listed_and_no_job_is_started(aws, pipeline):
@@ -189,7 +201,12 @@ def test_a_denied_action_is_named_with_its_resource(aws, pipeline):
         if "CreateJobRole" in each["RoleName"] and "Failures" in each["RoleName"]
     ]
     policy = iam.get_role_policy(RoleName=role, PolicyName="Task")["PolicyDocument"]
-    iam.delete_role_policy(RoleName=role, PolicyName="Task")
+    kept = [each for each in policy["Statement"] if each["Sid"] != "PassServiceRole"]
+    iam.put_role_policy(
+        RoleName=role,
+        PolicyName="Task",
+        PolicyDocument=json.dumps({**policy, "Statement": kept}),
+    )
     pipeline.put("one", [{"itemId": "1"}])
     try:
         execution = pipeline.run("one")
@@ -198,8 +215,7 @@ def test_a_denied_action_is_named_with_its_resource(aws, pipeline):
             RoleName=role, PolicyName="Task", PolicyDocument=json.dumps(policy)
         )
     failed(pipeline, execution, "AccessDenied")
-    assert "personalize:CreateBatchSegmentJob" in execution.cause
-    assert ":batch-segment-job/" in execution.cause
+    assert "iam:PassRole on arn:aws:iam::123456789012:role/" in execution.cause
 
 
 def test_a_full_quota_is_waited_for(aws, pipeline):
