@@ -157,7 +157,7 @@ def main(folder: Path) -> None:
         folder / "genre-queries.jsonl",
         [
             *({"itemAttributes": f'ITEMS.GENRES = "{genre}"'} for genre in NOUNS),
-            {"itemAttributes": 'ITEMS.GENRES = "Comedy" AND ITEMS.GENRES = "Romance"'},
+            {"itemAttributes": 'ITEMS.GENRES = "Romance" AND ITEMS.GENRES = "Thriller"'},
         ],
     )
 
