@@ -465,6 +465,59 @@ def test_a_failure_rolls_back_all_but_what_is_retained(stack: Stack) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "properties", "list_names"),
+    [
+        (
+            "AWS::S3::Bucket",
+            {"LifecycleConfiguration": {"Rules": [{"Status": "Enabled"}, {}]}},
+            lambda aws: [b["Name"] for b in aws.client("s3").list_buckets()["Buckets"]],
+        ),
+        (
+            "AWS::IAM::Role",
+            {
+                **_trust("lambda"),
+                "Policies": [{"PolicyName": "Bad", "PolicyDocument": {"Nope": 1}}],
+            },
+            lambda aws: [
+                r["RoleName"] for r in aws.client("iam").list_roles()["Roles"]
+            ],
+        ),
+    ],
+)
+def test_a_resource_that_is_half_made_is_gone(
+    stack: Stack,
+    kind: str,
+    properties: dict[str, Any],
+    list_names: Callable[[LocalAws], list[str]],
+) -> None:
+    status = stack.create({"Half": {"Type": kind, "Properties": properties}})
+    assert status == "ROLLBACK_COMPLETE"
+    assert stack.failures()["Half"]
+    assert not [name for name in list_names(stack.aws) if name.startswith(stack.name)]
+
+
+def test_what_a_property_lacks_is_named(stack: Stack) -> None:
+    assert stack.create({"Role": {"Type": "AWS::IAM::Role"}}) == "ROLLBACK_COMPLETE"
+    assert stack.failures()["Role"] == (
+        "the property AssumeRolePolicyDocument is missing"
+    )
+
+
+def test_secret_parameters_are_not_shown(stack: Stack) -> None:
+    stack.create(
+        {"P": parameter({"Ref": "Secret"})},
+        Parameters={
+            "Secret": {"Type": "String", "NoEcho": True, "Default": "s3cret"},
+            "Open": {"Type": "String", "Default": "shown"},
+        },
+    )
+    found = stack.client.describe_stacks(StackName=stack.name)["Stacks"][0]
+    assert {
+        each["ParameterKey"]: each["ParameterValue"] for each in found["Parameters"]
+    } == {"Secret": "****", "Open": "shown"}
+
+
 def test_a_failed_update_leaves_everything_as_it_was(stack: Stack) -> None:
     stack.create({"Changed": parameter("before"), "Removed": parameter("there")})
     names = stack.physical_id("Changed"), stack.physical_id("Removed")
@@ -652,6 +705,27 @@ def test_change_sets_foresee_what_they_do(stack: Stack) -> None:
     stack.client.execute_change_set(StackName=stack.name, ChangeSetName="next")
     assert stack.status() == "UPDATE_COMPLETE"
     assert value_of(stack, "Other") == stack.physical_id("New")
+
+
+def test_a_retained_bucket_can_be_taken_over_again(stack: Stack) -> None:
+    data = {
+        "Type": "AWS::S3::Bucket",
+        "DeletionPolicy": "Retain",
+        "Properties": {"BucketName": f"{stack.name}-data"},
+    }
+    stack.create({"Data": data})
+    stack.aws.client("s3").put_object(Bucket=f"{stack.name}-data", Key="x", Body=b"x")
+    stack.delete()
+    stack.client.create_change_set(
+        StackName=stack.name,
+        ChangeSetName="again",
+        ChangeSetType="CREATE",
+        ImportExistingResources=True,
+        TemplateBody=json.dumps({"Resources": {"Data": data}}),
+    )
+    stack.client.execute_change_set(StackName=stack.name, ChangeSetName="again")
+    assert stack.status() == "CREATE_COMPLETE"
+    stack.aws.client("s3").head_object(Bucket=f"{stack.name}-data", Key="x")
 
 
 def test_templates_by_address(stack: Stack) -> None:

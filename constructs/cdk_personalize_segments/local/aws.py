@@ -1,5 +1,6 @@
 """One local AWS: a moto server in this process, with every bridge in place."""
 
+import atexit
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -101,6 +102,8 @@ class LocalAws:
 
         self.clock = Clock(speed=self._speed)
         _started = self
+        # Functions run in processes, which must not outlive this one.
+        atexit.register(self.stop)
         try:
             bridges.install_all(self)
             self._server = Server(self._port, self._middlewares)
@@ -114,6 +117,7 @@ class LocalAws:
         global _started
         if _started is not self:
             return
+        atexit.unregister(self.stop)
         from cdk_personalize_segments.local import bridges
 
         self.clock.stop()
@@ -140,11 +144,11 @@ class LocalAws:
         self.stop()
 
     def add_middleware(self, wrap: "Middleware") -> None:
-        """Have a bridge look at every request before moto does.
+        """Look at every request before moto does.
 
         Args:
-            wrap: Takes the application as it is, returns the one to use. Only before
-                the server starts, that is in a bridge's `install`.
+            wrap: Takes the application as it is, returns the one to use. It counts
+                from the next start.
         """
         self._middlewares.append(wrap)
 

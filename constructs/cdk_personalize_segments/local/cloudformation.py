@@ -602,7 +602,7 @@ def _stack(stack: Stack) -> dict[str, Any]:
         "EnableTerminationProtection": stack.protected,
         "NotificationARNs": [],
         "Capabilities": ["CAPABILITY_NAMED_IAM"],
-        "Parameters": _parameters(stack.inputs),
+        "Parameters": _parameters(_shown_inputs(stack)),
         "Tags": _tags(stack.tags),
         "Outputs": stack.outputs,
         "LastUpdatedTime": stack.updated,
@@ -611,6 +611,16 @@ def _stack(stack: Stack) -> dict[str, Any]:
         "Description": stack.template.description if stack.template else None,
     }
     return {key: value for key, value in described.items() if value is not None}
+
+
+def _shown_inputs(stack: Stack) -> dict[str, str]:
+    declared = stack.template.parameters if stack.template else {}
+    return {
+        name: "****"
+        if parameter.get("NoEcho")
+        else str(stack.inputs.get(name, parameter.get("Default")))
+        for name, parameter in declared.items()
+    }
 
 
 def _resource(resource: Resource) -> dict[str, str]:

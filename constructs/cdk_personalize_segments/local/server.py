@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import (
@@ -18,6 +18,9 @@ from cdk_personalize_segments.local.errors import LocalAwsError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# How often the server looks whether it is to stop.
+_STOP_SECONDS: Final = 0.05
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +61,10 @@ class Server:
                 "choose another one, or 0 for any that is free"
             ) from None
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="local-aws", daemon=True
+            target=self._server.serve_forever,
+            args=(_STOP_SECONDS,),
+            name="local-aws",
+            daemon=True,
         )
         self._thread.start()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from cdk_personalize_segments.local.parameters import parameter_values
 from cdk_personalize_segments.local.resources import TYPES
@@ -349,7 +349,7 @@ class Deployment:
             else:
                 kind.update(self._place, physical_id, before.properties, properties)
             attributes = kind.attributes(self._place, physical_id, properties)
-        except _EXPECTED as error:
+        except Exception as error:
             self._record(declaration, physical_id, f"{verb}_FAILED", _reason(error))
             raise _FailedError(
                 f"The following resource(s) failed to {verb.lower()}: [{logical_id}]. "
@@ -449,7 +449,7 @@ class Deployment:
         for change in reversed(self._changes):
             try:
                 self._undo(change)
-            except _EXPECTED as error:
+            except Exception as error:
                 stuck = True
                 left[change.logical_id] = change.after
                 self._record(
@@ -512,7 +512,7 @@ class Deployment:
             return True
         try:
             self._delete(resource)
-        except _EXPECTED as error:
+        except Exception as error:
             self._record(
                 resource.declaration,
                 resource.physical_id,
@@ -550,16 +550,6 @@ class _FailedError(Exception):
     """A resource failed, and an event says why."""
 
 
-# KeyError: a property that the service needs is missing.
-_EXPECTED: Final = (
-    BotoCoreError,
-    ClientError,
-    KeyError,
-    ResourceError,
-    TemplateError,
-)
-
-
 def _unhonoured(declaration: Declaration, scope: Scope) -> str | None:
     kind = TYPES.get(declaration.type)
     if kind is None:
@@ -592,7 +582,9 @@ def _reason(error: Exception) -> str:
         )
     if isinstance(error, KeyError):
         return f"the property {error.args[0]} is missing"
-    return str(error)
+    if isinstance(error, (ResourceError, TemplateError)):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 class _Current:

@@ -1,5 +1,6 @@
 """What a kind of CloudFormation resource is, to the stack that has one."""
 
+import contextlib
 import random
 import string
 from abc import ABC, abstractmethod
@@ -69,8 +70,9 @@ class ResourceType(ABC):
 
     Attributes:
         type: Its CloudFormation name.
-        honoured: The properties that take effect, as dotted paths through maps and
-            lists; `.*` at the end stands for everything below.
+        honoured: The properties that reach the service, where its API shows them, as
+            dotted paths through maps and lists; `.*` at the end stands for everything
+            below.
         replaced_on: The top-level properties whose change makes a new resource.
         stack_tags: Whether the stack's tags are added to its `Tags`.
     """
@@ -99,6 +101,17 @@ class ResourceType(ABC):
     ) -> dict[str, str]:
         """Give what `Fn::GetAtt` knows of the resource."""
         return {}
+
+    @contextlib.contextmanager
+    def finishing(
+        self, place: Place, physical_id: str, new: Properties
+    ) -> Iterator[None]:
+        """Delete what was made if the rest of its creation fails."""
+        try:
+            yield
+        except Exception:
+            self.delete(place, physical_id, new)
+            raise
 
     def unhonoured(self, properties: Json) -> list[str]:
         """Name the properties that would not take effect.

@@ -72,7 +72,8 @@ class Bucket(ResourceType):
         )
         if not exists:
             client.create_bucket(Bucket=name, **location)
-        self.update(place, name, {}, new)
+        with self.finishing(place, name, new):
+            self.update(place, name, {}, new)
         return str(name)
 
     def update(

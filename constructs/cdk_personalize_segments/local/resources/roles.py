@@ -1,5 +1,6 @@
 """IAM roles and policies."""
 
+import contextlib
 import json
 from typing import Any, Final
 
@@ -50,7 +51,8 @@ class Role(ResourceType):
                 new, "Description", "MaxSessionDuration", "Path", "PermissionsBoundary"
             ),
         )
-        self._set_policies(place, name, {}, new)
+        with self.finishing(place, name, new):
+            self._set_policies(place, name, {}, new)
         return str(name)
 
     def update(
@@ -90,7 +92,8 @@ class Role(ResourceType):
         client = place.client("iam")
         before, after = _inline(old), _inline(new)
         for policy in before.keys() - after.keys():
-            client.delete_role_policy(RoleName=name, PolicyName=policy)
+            with _gone_already(client):
+                client.delete_role_policy(RoleName=name, PolicyName=policy)
         for policy, document in after.items():
             if before.get(policy) != document:
                 client.put_role_policy(
@@ -100,7 +103,8 @@ class Role(ResourceType):
                 )
         detached, attached = _managed(old), _managed(new)
         for arn in detached - attached:
-            client.detach_role_policy(RoleName=name, PolicyArn=arn)
+            with _gone_already(client):
+                client.detach_role_policy(RoleName=name, PolicyArn=arn)
         for arn in attached - detached:
             client.attach_role_policy(RoleName=name, PolicyArn=arn)
 
@@ -135,7 +139,8 @@ class Policy(ResourceType):
         """Put the policy into its roles, and take it out of others."""
         client = place.client("iam")
         for role in set(old.get("Roles", [])) - set(new.get("Roles", [])):
-            client.delete_role_policy(RoleName=role, PolicyName=old["PolicyName"])
+            with _gone_already(client):
+                client.delete_role_policy(RoleName=role, PolicyName=old["PolicyName"])
         for role in new.get("Roles", []):
             client.put_role_policy(
                 RoleName=role,
@@ -167,7 +172,8 @@ class ManagedPolicy(ResourceType):
             PolicyDocument=json.dumps(new["PolicyDocument"]),
             **chosen(new, "Description", "Path"),
         )["Policy"]
-        self._attach(place, policy["Arn"], {}, new)
+        with self.finishing(place, policy["Arn"], new):
+            self._attach(place, policy["Arn"], {}, new)
         return str(policy["Arn"])
 
     def update(
@@ -188,7 +194,8 @@ class ManagedPolicy(ResourceType):
         client = place.client("iam")
         before, after = set(old.get("Roles", [])), set(new.get("Roles", []))
         for role in before - after:
-            client.detach_role_policy(RoleName=role, PolicyArn=arn)
+            with _gone_already(client):
+                client.detach_role_policy(RoleName=role, PolicyArn=arn)
         for role in after - before:
             client.attach_role_policy(RoleName=role, PolicyArn=arn)
 
@@ -204,6 +211,10 @@ class ManagedPolicy(ResourceType):
     ) -> dict[str, str]:
         """Give the ARN."""
         return {"PolicyArn": physical_id}
+
+
+def _gone_already(client: Client) -> contextlib.AbstractContextManager[None]:
+    return contextlib.suppress(client.exceptions.NoSuchEntityException)
 
 
 def _delete_other_versions(client: Client, arn: str) -> None:

@@ -52,7 +52,8 @@ class LogGroup(ResourceType):
         )
         client = place.client("logs")
         client.create_log_group(logGroupName=name, tags=tag_map(new))
-        self._set_retention(place, name, new)
+        with self.finishing(place, name, new):
+            self._set_retention(place, name, new)
         return str(name)
 
     def _set_retention(self, place: Place, name: str, new: Properties) -> None:
@@ -150,7 +151,8 @@ class Repository(ResourceType):
             repositoryName=name,
             imageTagMutability=new.get("ImageTagMutability", "MUTABLE"),
         )
-        self._set_policies(place, name, new)
+        with self.finishing(place, name, new):
+            self._set_policies(place, name, new)
         return str(name)
 
     def _set_policies(self, place: Place, name: str, new: Properties) -> None:
