@@ -17,22 +17,18 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 # Standard mode on purpose: older SDKs default to one that does not retry
-# LimitExceededException. The time-outs keep one call well inside the shortest
-# function's minute.
+# LimitExceededException.
 _PATIENT: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 8},
     connect_timeout=5,
     read_timeout=60,
 )
-_BRISK: Final = Config(
-    retries={"mode": "standard", "total_max_attempts": 2},
-    connect_timeout=5,
-    read_timeout=15,
-)
+# One call to create and one to describe fit into a function's minute even if neither
+# is answered; whoever called the function tries again.
 _ONCE: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 1},
     connect_timeout=5,
-    read_timeout=25,
+    read_timeout=20,
 )
 
 
@@ -65,12 +61,6 @@ def s3() -> "S3Client":
 def personalize() -> "PersonalizeClient":
     """Return a client of Personalize that outlasts its one request a second."""
     return cast("PersonalizeClient", _client("personalize", _PATIENT))
-
-
-@cache
-def personalize_brisk() -> "PersonalizeClient":
-    """Return a client of Personalize for functions whose caller tries again."""
-    return cast("PersonalizeClient", _client("personalize", _BRISK))
 
 
 @cache

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from . import arns, clients, jobs, limits, times
 from .failures import (
     SDK_ERRORS,
+    AccessDenied,
     FilterNotUsable,
     InvalidInput,
     JobFailed,
@@ -39,8 +40,9 @@ _REFUSED_WAIT: Final = (15, 30)
 _PROPAGATION_SECONDS: Final = 180
 _NO_SLOT: Final = frozenset({"LimitExceededException", "ResourceInUseException"})
 _SPEAKS_OF_ACCESS: Final = re.compile(
-    r"\brole\b|assume|privilege|permission|authori[sz]|access|\bS3\b", re.IGNORECASE
+    r"\brole\b|assume|privilege|permission|authori[sz]|access", re.IGNORECASE
 )
+_SPEAKS_OF_S3: Final = re.compile(r"\bS3\b|bucket", re.IGNORECASE)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -144,7 +146,7 @@ class _Creation:
         return arns.job_arn(self._run["solutionVersionArn"], name)
 
     def _describe(self, name: str) -> Mapping[str, Any] | None:
-        return jobs.describe(clients.personalize_brisk(), self._arn(name))
+        return jobs.describe(clients.personalize_once(), self._arn(name))
 
     def _same_work(self, found: Mapping[str, Any]) -> bool:
         run = self._run
@@ -177,9 +179,11 @@ class _Creation:
 
     def _may_be_propagation(self, error: Exception) -> bool:
         refused = is_denied(error) or (
-            isinstance(error, ClientError)
-            and code(error) == "InvalidInputException"
-            and _SPEAKS_OF_ACCESS.search(message(error)) is not None
+            _is_invalid_input(error)
+            and any(
+                each.search(message(error))
+                for each in (_SPEAKS_OF_ACCESS, _SPEAKS_OF_S3)
+            )
         )
         since = self._waiting["refusedSince"] or self._now
         return refused and times.seconds_since(since, self._now) < _PROPAGATION_SECONDS
@@ -221,6 +225,13 @@ class _Creation:
         if is_denied(error):
             return access_denied(error, self._arn(self._run["jobName"]))
         refused = f"Personalize refused to create the job ({code(error)}): {words}"
+        if _is_invalid_input(error) and _SPEAKS_OF_ACCESS.search(words):
+            return AccessDenied(
+                f"{refused.rstrip('.')}. Allow Personalize s3:GetObject on "
+                f"{self._run['input']} and s3:PutObject on {self._run['output']}, and "
+                "s3:ListBucket on both buckets: in the policy of the service role "
+                f"{os.environ['SERVICE_ROLE_ARN']} and in the policies of the buckets."
+            )
         if code(error) == "ResourceNotFoundException":
             if self._run["filterArn"] and "filter" in words.lower():
                 return FilterNotUsable(refused)
@@ -228,6 +239,10 @@ class _Creation:
         if code(error) in {"InvalidInputException", "TooManyTagsException"}:
             return InvalidInput(refused)
         return JobFailed(refused)
+
+
+def _is_invalid_input(error: Exception) -> bool:
+    return isinstance(error, ClientError) and code(error) == "InvalidInputException"
 
 
 def _jittered(between: tuple[int, int], seed: str) -> int:

@@ -194,8 +194,8 @@ def access_denied(error: ClientError, resource: str) -> AccessDenied:
         resource = named["resource"] or resource
     return AccessDenied(
         f"{action} on {resource} was refused: {words.rstrip('.')}. "
-        f"Allow {action} on {resource} to the role that the message names, and check "
-        "that no policy of the resource or the organization denies it."
+        f"Allow {action} on {resource} to the function's role, and check that no "
+        "policy of the resource or the organization denies it."
     )
 
 

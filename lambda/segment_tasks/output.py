@@ -30,7 +30,7 @@ _STRING: Final = re.compile(_STRING_PATTERN)
 # Complete users, each with its comma, and the last one with the end of the list.
 _USERS: Final = re.compile(rb"(?:%b%b%b,)*+" % (_SPACE, _STRING_PATTERN, _SPACE))
 _LAST_USER: Final = re.compile(rb"%b%b%b(?=\])" % (_SPACE, _STRING_PATTERN, _SPACE))
-_SCALAR: Final = re.compile(rb'[^\s"{}\[\],:]++')
+_SCALAR: Final = re.compile(rb"[\w+.-]++")
 
 
 class Span(NamedTuple):
@@ -193,8 +193,10 @@ class _Window:
 
     def skip_scalar(self) -> None:
         """Pass by a number or a word, which may go on where the data ends so far."""
-        while self.match(_SCALAR) and self._at == len(self._data) and self._more():
-            pass
+        if self.match(_SCALAR) is None:
+            raise _MalformedError
+        while self._at == len(self._data) and self._more():
+            self.match(_SCALAR)
 
     def keep(self) -> None:
         """Keep what comes from here on, until it is captured."""

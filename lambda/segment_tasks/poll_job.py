@@ -53,7 +53,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 def _look(event: dict[str, Any]) -> dict[str, Any]:
     job = event["job"]
     try:
-        found = jobs.describe(clients.personalize_brisk(), job["arn"])
+        found = jobs.describe(clients.personalize_once(), job["arn"])
     except SDK_ERRORS as error:
         return _unanswered(event, error)
     if found is None:

@@ -14,8 +14,8 @@ import segment_tasks
 # What each function makes when it is first called.
 CLIENTS = {
     "prepare": ("personalize", "s3"),
-    "create_job": ("personalize_once", "personalize_brisk"),
-    "poll_job": ("personalize_brisk",),
+    "create_job": ("personalize_once",),
+    "poll_job": ("personalize_once",),
     "collect": ("s3",),
     "finish": ("s3",),
 }

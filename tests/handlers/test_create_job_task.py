@@ -195,7 +195,7 @@ def test_what_passes_by_itself_is_waited_for_briefly(cloud, run, trouble):
 
 def test_a_look_that_gets_no_answer_is_repeated(cloud, run):
     cloud.personalize.trouble("CreateBatchSegmentJob", FULL)
-    cloud.personalize.trouble("DescribeBatchSegmentJob", SLOW, SLOW)
+    cloud.personalize.trouble("DescribeBatchSegmentJob", SLOW)
     result = cloud.create(run)
     assert result["outcome"] == "wait"
     assert result["waitSeconds"] <= 20
@@ -220,8 +220,13 @@ def test_a_look_that_gets_no_answer_is_repeated(cloud, run):
         ),
         (
             ("InvalidInputException", "Insufficient privileges for accessing S3."),
+            "AccessDenied",
+            "Insufficient privileges for accessing S3. Allow Personalize s3:GetObject",
+        ),
+        (
+            ("InvalidInputException", "Invalid S3 input path"),
             "InvalidInput",
-            "Insufficient privileges for accessing S3.",
+            "Invalid S3 input path",
         ),
     ],
 )

@@ -98,7 +98,7 @@ def test_a_job_whose_time_is_up_fails_but_can_be_collected_later(cloud, running)
     ],
 )
 def test_no_answer_says_nothing_about_the_job(cloud, running, trouble):
-    cloud.personalize.trouble("DescribeBatchSegmentJob", *[trouble] * 6)
+    cloud.personalize.trouble("DescribeBatchSegmentJob", *[trouble] * 3)
     for seconds in (300, 86400):
         result = look(cloud, running, "ACTIVE", seconds)
         assert (result["outcome"], result["waitSeconds"]) == ("working", 60)
