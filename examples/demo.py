@@ -8,6 +8,8 @@ import argparse
 import csv
 import json
 import os
+import shlex
+import shutil
 import sys
 import tempfile
 import time
@@ -51,30 +53,29 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            queries = arguments.queries or _default_queries(
-                arguments.data, Path(scratch)
-            )
-            return _demo(arguments.data, queries)
+            folder = Path(scratch)
+            queries = arguments.queries or _default_queries(arguments.data, folder)
+            return _demo(arguments.data, queries, folder)
     except SDK_ERRORS as error:
         screen.note(f"The demo failed: {sentence(error)}", "bold red")
-    except (CliError, LocalAwsError, OSError, ValueError) as error:
+    except OSError as error:
+        unreadable = f"{error.filename} cannot be read: {error.strerror}"
+        screen.note(
+            f"The demo failed: {unreadable if error.filename else error}", "bold red"
+        )
+    except (CliError, LocalAwsError, ValueError) as error:
         screen.note(f"The demo failed: {error}", "bold red")
     return 1
 
 
-def _demo(data: Path, queries: Path) -> int:
+def _demo(data: Path, queries: Path, scratch: Path) -> int:
     recipe = query_files.recipe_of(queries)
     with local_aws(region="us-east-1", speed=SPEED, port=0) as aws:
         _use(aws)
         with _step(f"Training a solution ({recipe}) on {data}"):
             version_arn = aws.personalize.seed(data, recipe=recipe, name=SOLUTION)
         with _step("Deploying app.py into the local AWS with the CDK CLI"):
-            aws.deploy(
-                STACK,
-                app=f"{sys.executable} app.py",
-                cwd=ROOT,
-                context={"stack": STACK, "solution_version_arn": version_arn},
-            )
+            _deploy(aws, version_arn, scratch)
         pipeline = pipelines.find(Account(), pipelines.Wanted(stack=STACK))
         key = runs.upload(pipeline, queries)
         execution_arn = runs.start(pipeline, {"queries": key})
@@ -83,6 +84,17 @@ def _demo(data: Path, queries: Path) -> int:
         return report.run_ended(
             pipeline, ended, lambda query: _with_title(query, titles)
         )
+
+
+def _deploy(aws: LocalAws, version_arn: str, scratch: Path) -> None:
+    """Deploy the app from a folder of its own: `cdk.out` may be in use in this one."""
+    shutil.copy(ROOT / "cdk.json", scratch)
+    aws.deploy(
+        STACK,
+        app=f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'app.py'))}",
+        cwd=scratch,
+        context={"stack": STACK, "solution_version_arn": version_arn},
+    )
 
 
 def _use(aws: LocalAws) -> None:
@@ -96,13 +108,10 @@ def _use(aws: LocalAws) -> None:
 def _step(what: str) -> Iterator[None]:
     """Say what is done, and how long it took."""
     began = time.monotonic()
-    if screen.err.is_terminal:
-        with screen.err.status(f"{what} …"):
-            yield
-    else:
-        screen.note(f"{what} …")
+    screen.note(f"{what} …")
+    with screen.err.status("working"):
         yield
-    screen.note(f"{what}: {time.monotonic() - began:.1f} s")
+    screen.note(f"  done in {time.monotonic() - began:.1f} s")
 
 
 def _default_queries(data: Path, scratch: Path) -> Path:

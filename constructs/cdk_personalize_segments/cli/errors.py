@@ -107,7 +107,7 @@ def sentence(error: Exception) -> str:
             return "No Region is set; give --region, or set AWS_REGION."
         case sdk.ProfileNotFound():
             return f"{error}; give --profile one that ~/.aws/config has."
-        case sdk.HTTPClientError():
+        case sdk.HTTPClientError() | sdk.ConnectionError():
             return f"AWS cannot be reached: {error}"
     return f"The AWS SDK could not go on: {error}"
 

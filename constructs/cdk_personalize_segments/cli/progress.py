@@ -65,9 +65,10 @@ def phase(snapshot: Snapshot) -> Phase:
 
 def describe(snapshot: Snapshot) -> str:
     """Write in one line what a run is doing."""
-    words = phase(snapshot).words
-    status = snapshot.job_status
-    return f"{words} ({status})" if status and snapshot.status == "RUNNING" else words
+    now = phase(snapshot)
+    if now is _WORKING and snapshot.job_status:
+        return f"{now.words} ({snapshot.job_status})"
+    return now.words
 
 
 class RunProgress:

@@ -48,7 +48,7 @@ def run_ended(pipeline: Pipeline, snapshot: Snapshot, label: Label = label) -> i
     else:
         _failure(snapshot)
     if manifest:
-        _places(pipeline, manifest)
+        _places(pipeline, manifest, told=snapshot.cause or "")
     return 0 if snapshot.status == SUCCEEDED else 1
 
 
@@ -104,7 +104,7 @@ def _failure(snapshot: Snapshot) -> None:
     screen.line(cause)
 
 
-def _places(pipeline: Pipeline, manifest: Mapping[str, Any]) -> None:
+def _places(pipeline: Pipeline, manifest: Mapping[str, Any], told: str) -> None:
     bucket, key = (
         pipeline.places.output_bucket,
         pipeline.places.manifest(manifest["run"]),
@@ -116,4 +116,4 @@ def _places(pipeline: Pipeline, manifest: Mapping[str, Any]) -> None:
         rows.append(("raw", manifest["job"]["output"]))
     if manifest["invalidLines"]:
         rows.append(("bad lines", manifest["invalidLines"]["location"]))
-    screen.places(rows)
+    screen.places((what, where) for what, where in rows if where not in told)

@@ -7,7 +7,7 @@ import typer
 
 from cdk_personalize_segments._runtime import arns, limits
 from cdk_personalize_segments.cli import options, report, runs, screen
-from cdk_personalize_segments.cli.errors import CliError
+from cdk_personalize_segments.cli.errors import SDK_ERRORS, CliError
 
 
 def run(
@@ -77,7 +77,7 @@ def run(
         return
     try:
         ended = runs.wait(found, execution_arn)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, *SDK_ERRORS):
         screen.note(f"The run {name} goes on by itself; {later}.")
         raise
     raise typer.Exit(report.run_ended(found, ended))

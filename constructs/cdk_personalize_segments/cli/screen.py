@@ -38,7 +38,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
-    out.print(grid, width=None if out.is_terminal else _PLAIN_WIDTH)
+    wide = out if out.is_terminal else Console(width=_PLAIN_WIDTH)
+    wide.print(grid)
 
 
 def places(rows: Iterable[tuple[str, str]]) -> None:

@@ -74,14 +74,15 @@ def _remove(pipeline: Pipeline, key: str) -> None:
 
 
 def _facts(pipeline: Pipeline, ended: Snapshot, statuses: list[str]) -> Iterator[Fact]:
-    yield Fact("statuses of a job", ", ".join(statuses) or _NONE)
+    job = _job(pipeline, str((ended.output or {}).get("jobName", ended.run)))
+    seen = dict.fromkeys([*statuses, *([job["status"]] if job else [])])
+    yield Fact("statuses of a job", ", ".join(seen) or _NONE)
     succeeded = ended.status == SUCCEEDED
     yield Fact(
-        "a service role with S3 statements only, and the conditions of the role and "
-        "of the bucket policies (aws:SourceAccount, aws:SourceArn, s3:prefix)",
+        "service role with S3 statements only; conditions on aws:SourceAccount, "
+        "aws:SourceArn and s3:prefix",
         "the job succeeded with them" if succeeded else f"the run ended: {ended.error}",
     )
-    job = _job(pipeline, str((ended.output or {}).get("jobName", ended.run)))
     if job.get("failureReason"):
         yield Fact("reason of a failed job", job["failureReason"])
     if job.get("status") != "ACTIVE":
