@@ -188,3 +188,32 @@ def test_replacements_are_undone_in_full(monkeypatch: pytest.MonkeyPatch) -> Non
         "value",
     )
     assert "inherited" not in vars(Owner)
+
+
+def test_the_fixture_is_there_for_users_and_costs_nothing_unused(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "test_theirs.py").write_text(
+        """
+import sys
+
+def test_unused():
+    loaded = {"moto", "aws_cdk", "boto3", "botocore"} & sys.modules.keys()
+    assert not loaded
+
+def test_used(local_aws):
+    local_aws.client("s3").create_bucket(Bucket="data")
+    assert "moto" in sys.modules
+
+def test_shared(local_aws):
+    assert local_aws.client("s3").list_buckets()["Buckets"]
+"""
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert "3 passed" in ended.stdout, ended.stdout + ended.stderr

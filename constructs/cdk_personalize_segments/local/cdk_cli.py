@@ -49,7 +49,7 @@ class CdkCli:
         folder = Path(cwd or ".").resolve()
         options = _options(app, context)
         if folder not in self._bootstrapped_from:
-            # Without the app, which it would synthesise to no end.
+            # Without the app, which it would synthesise for nothing.
             self._run(folder, "bootstrap", self._target, *_options("", context))
             self._bootstrapped_from.add(folder)
         with tempfile.TemporaryDirectory() as scratch:
@@ -59,6 +59,8 @@ class CdkCli:
                 "deploy",
                 *(stacks or ["--all"]),
                 *options,
+                # Not the app's own cdk.out, which another CLI may be using.
+                f"--output={Path(scratch, 'cdk.out')}",
                 "--require-approval=never",
                 f"--outputs-file={outputs}",
             )
@@ -76,13 +78,15 @@ class CdkCli:
         context: Mapping[str, str] | None,
     ) -> None:
         """Destroy stacks."""
-        self._run(
-            Path(cwd or ".").resolve(),
-            "destroy",
-            *(stacks or ["--all"]),
-            *_options(app, context),
-            "--force",
-        )
+        with tempfile.TemporaryDirectory() as scratch:
+            self._run(
+                Path(cwd or ".").resolve(),
+                "destroy",
+                *(stacks or ["--all"]),
+                *_options(app, context),
+                f"--output={Path(scratch, 'cdk.out')}",
+                "--force",
+            )
 
     def _run(self, folder: Path, *arguments: str) -> None:
         command = [_find_cdk(folder), *arguments]
