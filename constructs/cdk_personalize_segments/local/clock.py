@@ -100,13 +100,19 @@ class Clock:
     ) -> concurrent.futures.Future[_T]:
         """Run a coroutine on the clock, where `asyncio.sleep` is virtual.
 
+        It begins at the virtual time of the call.
+
         Args:
             coroutine: It must not block: see `in_thread`.
 
         Returns:
             Its outcome to be; cancelling it cancels the coroutine.
         """
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        self._time.hold()
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        # Not before the loop knows of it.
+        self._loop.call_soon_threadsafe(self._time.release)
+        return future
 
     async def in_thread(self, work: Callable[..., _T], *args: object) -> _T:
         """Do work that blocks, from a coroutine on the clock, while time stands still.

@@ -7,11 +7,13 @@ while a function runs.
 """
 
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from moto.awslambda.models import LambdaBackend, lambda_backends
+from moto.awslambda.exceptions import InvalidParameterValueException
+from moto.awslambda.models import lambda_backends
+from moto.awslambda.responses import LambdaResponse
 
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.functions.runner import FunctionRunner, function_of
@@ -47,7 +49,7 @@ def install(aws: "LocalAws") -> None:
         aws: The local AWS.
     """
     global _aws, _runner
-    patch(LambdaBackend, "invoke", _answer_invoke)
+    patch(LambdaResponse, "invoke", _respond)
     _aws = aws
     _runner = FunctionRunner(
         region=aws.region,
@@ -95,28 +97,32 @@ def _region_of(name_or_arn: str, default: str) -> str:
     return name_or_arn.split(":")[3] if name_or_arn.startswith("arn:") else default
 
 
-def _answer_invoke(
-    backend: Moto,
-    function_name: str,
-    qualifier: str | None,
-    body: bytes | str | None,
-    headers: Mapping[str, str],
-    response_headers: dict[str, str],
-) -> bytes:
-    """Take the place of moto's LambdaBackend.invoke."""
-    payload = (body.encode() if isinstance(body, str) else body) or b"{}"
-    stored = backend.get_function(function_name, qualifier)
+def _respond(request: Moto) -> tuple[int, dict[str, str], bytes]:
+    """Take the place of moto's answer to Invoke."""
+    backend = request.backend
+    # moto reads no version from the request.
+    stored = backend.get_function(
+        unquote(request.path.rsplit("/", 2)[-2]), request._get_param("Qualifier")
+    )
+    if request.headers.get("X-Amz-Log-Type", "None") != "None":
+        raise InvalidParameterValueException(
+            "local AWS gives no LogResult; read the function's log group instead"
+        )
     arn, version = stored.function_arn, str(stored.version)
-    kind = headers.get("X-Amz-Invocation-Type", "RequestResponse")
-    response_headers["X-Amz-Executed-Version"] = version
+    body = request.body
+    payload = (body.encode() if isinstance(body, str) else body) or b"{}"
+    headers = {
+        "Content-Type": "application/json",
+        "X-Amz-Executed-Version": version,
+    }
+    kind = request.headers.get("X-Amz-Invocation-Type", "RequestResponse")
     if kind == "DryRun":
-        return b""
+        return 204, {**headers, "status": "204"}, b""
     if kind == "Event":
         # It is answered at once, and runs on.
         threading.Thread(target=invoke, args=(arn, None, payload), daemon=True).start()
-        return b""
+        return 202, {**headers, "status": "202"}, b""
     invocation = invoke(arn, None, payload)
     if invocation.error:
-        response_headers["X-Amz-Function-Error"] = invocation.error
-    response_headers["Content-Length"] = str(len(invocation.payload))
-    return invocation.payload
+        headers["X-Amz-Function-Error"] = invocation.error
+    return 200, headers, invocation.payload

@@ -144,15 +144,20 @@ class Container:
 
     def _timeout(self, event: Event, seconds: float) -> Answer:
         return self._error(
-            event, "Sandbox.Timedout", f"Task timed out after {seconds:.2f} seconds"
+            event,
+            "Sandbox.Timedout",
+            f"Task timed out after {seconds:.2f} seconds",
+            timed_out=True,
         )
 
-    def _error(self, event: Event, error_type: str, message: str) -> Answer:
+    def _error(
+        self, event: Event, error_type: str, message: str, *, timed_out: bool = False
+    ) -> Answer:
         self.close()
         text = f"RequestId: {event.request_id} Error: {message}"
         self._log(text)
         error = {"errorType": error_type, "errorMessage": text}
-        return Answer(json.dumps(error).encode(), failed=True)
+        return Answer(json.dumps(error).encode(), failed=True, timed_out=timed_out)
 
 
 def _signal(number: int) -> str:

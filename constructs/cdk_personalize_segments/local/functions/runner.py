@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from cdk_personalize_segments.local import log_groups
+from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.functions.container import Container
 from cdk_personalize_segments.local.functions.runtime_api import Answer, Event
 from cdk_personalize_segments.local.untyped import Moto
@@ -167,7 +168,7 @@ class FunctionRunner:
                 answer = container.handle(event)
             finally:
                 self._give_back(container, function)
-        if limit < function.timeout and b'"Sandbox.Timedout"' in answer.payload:
+        if answer.timed_out and limit < function.timeout:
             raise TimeoutError
         return answer
 
@@ -183,15 +184,25 @@ class FunctionRunner:
 
     def _take(self, function: Function) -> Container:
         with self._lock:
+            self._check_open()
             for container, sameness in reversed(self._warm.items()):
                 if sameness == function.sameness and container.is_ready:
                     del self._warm[container]
                     self._working.add(container)
                     return container
         container = self._start(function)
-        with self._lock:
-            self._working.add(container)
+        try:
+            with self._lock:
+                self._check_open()
+                self._working.add(container)
+        except LocalAwsError:
+            container.close()
+            raise
         return container
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LocalAwsError("this local AWS has stopped, and so have its functions")
 
     def _give_back(self, container: Container, function: Function) -> None:
         cold: list[Container] = []

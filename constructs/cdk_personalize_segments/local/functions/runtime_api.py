@@ -40,10 +40,12 @@ class Answer:
     Attributes:
         payload: What the function returned, or the error, as JSON.
         failed: Whether it is an error.
+        timed_out: Whether that is because it took too long.
     """
 
     payload: bytes
     failed: bool = False
+    timed_out: bool = False
 
 
 class RuntimeApi:
@@ -111,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
         if event is None:
             self.close_connection = True
             return
-        deadline = round((time.time() + event.timeout) * 1000)
+        deadline = int((time.time() + event.timeout) * 1000)
         self._reply(
             200,
             event.body,

@@ -70,6 +70,13 @@ def install(aws: "LocalAws") -> None:
     """
     _patch_machines(aws)
     executions = _Executions(aws)
+    delete = StepFunctionBackend.delete_state_machine
+
+    def delete_state_machine(backend: Moto, arn: str) -> None:
+        delete(backend, arn)
+        executions.forget(arn)
+
+    patch(StepFunctionBackend, "delete_state_machine", delete_state_machine)
     for operation in (
         "describe_execution",
         "describe_state_machine_for_execution",
@@ -220,6 +227,13 @@ class _Executions:
         self._by_arn[arn] = execution
         execution.start(LambdaInvoke(self._aws, arn.split(":")[3], machine.roleArn))
         return execution
+
+    def forget(self, machine_arn: str) -> None:
+        """Abort the executions of a machine, which go with it, and free their names."""
+        for execution in list(self._by_arn.values()):
+            if execution.machine.arn == machine_arn:
+                execution.abort(None, None)
+                del self._by_arn[execution.arn]
 
     def stop_execution(self, backend: Moto, request: Moto) -> dict[str, Any]:
         execution = self._find(backend, request)

@@ -137,21 +137,22 @@ class _Check:
             raise _wrong("States must be an object with at least one state", place)
         if holder.get("StartAt") not in states:
             raise _missing(holder.get("StartAt"), f"{place}/StartAt")
+        for name, state in states.items():
+            _shape(state, f"{place}/States/{name}")
         assigned = {name for state in states.values() for name in _assigned(state)}
         for name in sorted(assigned & outer):
             raise _wrong(
                 f"variable '{name}' is assigned in an outer scope too", place or "/"
             )
-        targets = {holder["StartAt"]}
         for name, state in states.items():
             at = f"{place}/States/{name}"
             self._name(name, at)
             self._state(state, at, outer | assigned)
-            targets |= set(_targets(state))
-        for target in sorted(targets - set(states)):
-            raise _missing(target, place or "/")
-        for name in sorted(set(states) - targets):
-            raise _wrong(f"no state leads to state '{name}'", place or "/")
+            for target in _targets(state):
+                if target not in states:
+                    raise _missing(target, at)
+        for name in sorted(set(states) - _reached(holder)):
+            raise _wrong(f"no way leads to state '{name}'", place or "/")
 
     def _name(self, name: str, at: str) -> None:
         if len(name) > _LONGEST_NAME:
@@ -161,8 +162,6 @@ class _Check:
         self._names.add(name)
 
     def _state(self, state: Json, at: str, scope: frozenset[str]) -> None:
-        if not isinstance(state, dict):
-            raise _wrong("a state must be an object", at)
         kind = str(state.get("Type"))
         if kind not in _FIELDS:
             raise _wrong(f"local AWS has no states of type {kind!r}", f"{at}/Type")
@@ -200,7 +199,7 @@ class _Check:
         self._states(processor, at, scope)
 
     def _choices(self, state: Mapping[str, Any], at: str) -> None:
-        if not isinstance(state["Choices"], list) or not state["Choices"]:
+        if not state["Choices"]:
             raise _wrong("Choices must be a list of rules", at)
         for position, rule in enumerate(state["Choices"]):
             place = f"{at}/Choices[{position}]"
@@ -308,19 +307,47 @@ def _expressions(value: Json, at: str, *, in_catch: bool) -> None:
             _expressions(each, f"{at}[{position}]", in_catch=in_catch)
 
 
-def _assigned(state: Json) -> Iterator[str]:
+def _shape(state: Json, at: str) -> None:
+    """Check what a state is made of, so that it can be looked into."""
     if not isinstance(state, dict):
-        return
+        raise _wrong("a state must be an object", at)
+    for field in ("Branches", "Catch", "Choices", "Retry"):
+        rules = state.get(field, [])
+        if not isinstance(rules, list) or not all(isinstance(r, dict) for r in rules):
+            raise _wrong("it must be a list of objects", f"{at}/{field}")
+        for rule in rules:
+            _assigns(rule, f"{at}/{field}")
+    _assigns(state, at)
+
+
+def _assigns(holder: Mapping[str, Json], at: str) -> None:
+    if not isinstance(holder.get("Assign", {}), dict):
+        raise _wrong("it must be an object", f"{at}/Assign")
+
+
+def _assigned(state: Json) -> Iterator[str]:
     yield from state.get("Assign", {})
     for rules in ("Choices", "Catch"):
         for rule in state.get(rules, []):
             yield from rule.get("Assign", {})
 
 
+def _reached(holder: Mapping[str, Any]) -> set[str]:
+    """Name the states that can be reached from the start."""
+    reached: set[str] = set()
+    ahead = [holder["StartAt"]]
+    while ahead:
+        name = ahead.pop()
+        if name not in reached:
+            reached.add(name)
+            ahead += _targets(holder["States"][name])
+    return reached
+
+
 def _targets(state: Mapping[str, Any]) -> Iterator[str]:
     yield from (state[field] for field in ("Next", "Default") if field in state)
     for rules in ("Choices", "Catch"):
-        yield from (rule["Next"] for rule in state.get(rules, []))
+        yield from (rule["Next"] for rule in state.get(rules, []) if "Next" in rule)
 
 
 def _only(value: Json, allowed: frozenset[str], at: str) -> None:

@@ -1,0 +1,216 @@
+"""Definitions that local AWS does not run as AWS would are refused by name."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cdk_personalize_segments.local.stepfunctions.definition import (
+    InvalidDefinitionError,
+    parse,
+)
+
+INVOKE = "arn:aws:states:::lambda:invoke"
+
+
+def define(state, **fields):
+    return json.dumps(
+        {
+            "QueryLanguage": "JSONata",
+            "StartAt": "The state",
+            "States": {
+                "The state": state,
+                "After": {"Type": "Pass", "End": True},
+                "Way": {
+                    "Type": "Choice",
+                    "Choices": [{"Condition": "{% true %}", "Next": "After"}],
+                    "Default": "Way",
+                },
+            },
+            **fields,
+        }
+    )
+
+
+def passing(**fields):
+    return {"Type": "Pass", "Next": "Way", **fields}
+
+
+def task(**fields):
+    return {
+        "Type": "Task",
+        "Resource": INVOKE,
+        "Arguments": {"FunctionName": "f"},
+        "Next": "Way",
+        **fields,
+    }
+
+
+def choosing(rule):
+    return {"Type": "Choice", "Choices": [rule], "Default": "Way"}
+
+
+def mapping(inner=None, **fields):
+    return {
+        "Type": "Map",
+        "ItemProcessor": {
+            "StartAt": "Inner",
+            "States": {"Inner": inner or {"Type": "Pass", "End": True}},
+        },
+        "Next": "Way",
+        **fields,
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "named"),
+    [
+        (passing(Result=1), "field 'Result' is not supported at /States/The state/"),
+        (passing(InputPath="$.a"), "'InputPath'"),
+        (passing(QueryLanguage="JSONPath"), "in JSONata only"),
+        ({"Type": "Activity"}, "no states of type 'Activity'"),
+        ({"Type": "Pass"}, "either Next or End"),
+        ({"Type": "Pass", "Next": "Way", "End": True}, "either Next or End"),
+        (passing(Next="Nowhere"), "no state 'Nowhere'"),
+        (passing(Output="{% $frobnicate() %}"), "$frobnicate"),
+        (passing(Output={"a": ["{% $eval('1') %}"]}), "/States/The state/Output/a[0]"),
+        (passing(Output="{% foo %}"), "'foo'"),
+        (passing(Output="{% $a[ %}"), "cannot be parsed"),
+        (passing(Assign={"a": "{% $states.errorOutput %}"}), "$states.errorOutput"),
+        (passing(Assign="{% {} %}"), "/States/The state/Assign"),
+        (task(Resource="arn:aws:states:::sns:publish"), "sns:publish"),
+        (task(Resource=f"{INVOKE}.waitForTaskToken"), "waitForTaskToken"),
+        (task(HeartbeatSeconds=5), "'HeartbeatSeconds'"),
+        (task(Credentials={}), "'Credentials'"),
+        (task(TimeoutSeconds=0), "TimeoutSeconds"),
+        (task(Arguments={"Payload": {}}), "FunctionName is needed"),
+        (
+            task(Arguments={"FunctionName": "f", "ClientContext": "x"}),
+            "'ClientContext'",
+        ),
+        (task(Retry=[{"ErrorEquals": []}]), "ErrorEquals"),
+        (task(Retry=[{"ErrorEquals": ["States.ALL", "A"]}]), "States.ALL"),
+        (
+            task(Retry=[{"ErrorEquals": ["States.ALL"]}, {"ErrorEquals": ["A"]}]),
+            "States.ALL must stand alone, and last",
+        ),
+        (task(Retry=[{"ErrorEquals": ["A"], "MaxAttempts": -1}]), "MaxAttempts"),
+        (task(Retry=[{"ErrorEquals": ["A"], "BackoffRate": 0.5}]), "BackoffRate"),
+        (task(Retry=[{"ErrorEquals": ["A"], "JitterStrategy": "X"}]), "JitterStrategy"),
+        (task(Retry=[{"ErrorEquals": ["A"], "Else": 1}]), "Retry[0]/Else"),
+        (task(Retry={}), "a list of objects at /States/The state/Retry"),
+        (task(Catch=[{"ErrorEquals": ["A"]}]), "a catcher needs Next"),
+        (
+            task(Catch=[{"ErrorEquals": ["A"], "Next": "Nowhere"}]),
+            "no state 'Nowhere'",
+        ),
+        (
+            task(Catch=[{"ErrorEquals": ["A"], "Next": "Way", "ResultPath": "$"}]),
+            "'ResultPath'",
+        ),
+        (passing(Catch=[]), "'Catch'"),
+        ({"Type": "Wait", "Next": "Way"}, "either Seconds or Timestamp"),
+        ({"Type": "Wait", "Seconds": 1.5, "Next": "Way"}, "whole number"),
+        ({"Type": "Wait", "Seconds": 100_000_000, "Next": "Way"}, "99999999"),
+        ({"Type": "Wait", "SecondsPath": "$.a", "Next": "Way"}, "'SecondsPath'"),
+        (choosing({"Variable": "$.a", "Next": "Way"}), "'Variable'"),
+        (choosing({"Condition": "{% true %}"}), "a rule needs Next"),
+        (choosing({"Next": "Way"}), "a rule needs Condition"),
+        ({"Type": "Choice", "Choices": [], "Default": "Way"}, "Choices"),
+        (
+            mapping(ItemReader={}),
+            "'ItemReader'",
+        ),
+        (mapping(ToleratedFailureCount=1), "'ToleratedFailureCount'"),
+        (mapping({"Type": "Pass", "Next": "Way"}), "no state 'Way'"),
+        (
+            mapping({"Type": "Pass", "Output": "{% $frobnicate() %}", "End": True}),
+            "/ItemProcessor/States/Inner/Output",
+        ),
+        (
+            mapping({"Type": "Pass", "Assign": {"x": 1}, "End": True}, Assign={"x": 2}),
+            "variable 'x' is assigned in an outer scope too",
+        ),
+        ("text", "a state must be an object"),
+    ],
+)
+def test_what_is_wrong_in_a_state_is_named(state, named):
+    with pytest.raises(InvalidDefinitionError) as refused:
+        parse(define(state))
+    assert named in str(refused.value)
+
+
+def test_distributed_maps_are_refused():
+    state = mapping()
+    state["ItemProcessor"]["ProcessorConfig"] = {
+        "Mode": "DISTRIBUTED",
+        "ExecutionType": "STANDARD",
+    }
+    with pytest.raises(InvalidDefinitionError, match="inline maps only"):
+        parse(define(state))
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"QueryLanguage": "JSONPath"}, "in JSONata only"),
+        ({"QueryLanguage": "XPath"}, "XPath"),
+        ({"StartAt": "Nowhere"}, "no state 'Nowhere'"),
+        ({"TimeoutSeconds": "1"}, "TimeoutSeconds"),
+        ({"States": {}}, "States must be"),
+        ({"ProcessorConfig": {}}, "'ProcessorConfig'"),
+    ],
+)
+def test_what_is_wrong_in_a_machine_is_named(fields, named):
+    with pytest.raises(InvalidDefinitionError) as refused:
+        parse(define(passing(), **fields))
+    assert named in str(refused.value)
+
+
+def test_a_state_that_nothing_leads_to_is_refused():
+    with pytest.raises(InvalidDefinitionError, match="no way leads to state 'Way'"):
+        parse(define({"Type": "Pass", "Next": "After"}))
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]"])
+def test_a_definition_must_be_an_object(text):
+    with pytest.raises(InvalidDefinitionError, match="INVALID_JSON_DESCRIPTION"):
+        parse(text)
+
+
+def test_a_jsonata_state_fits_a_machine_that_does_not_say_its_language():
+    definition = {
+        "StartAt": "Pass",
+        "States": {
+            "Pass": {
+                "Type": "Pass",
+                "QueryLanguage": "JSONata",
+                "Output": "{% $now() %}",
+                "End": True,
+            }
+        },
+    }
+    assert parse(json.dumps(definition)) == definition
+
+
+def test_create_and_update_refuse_with_the_error_of_aws(machine, machine_role):
+    made = machine({"Pass": {"Type": "Pass", "End": True}})
+    wrong = define(passing(Output="{% $frobnicate() %}"))
+    for call, arguments in (
+        (
+            made.client.create_state_machine,
+            {"name": "never-made", "roleArn": machine_role},
+        ),
+        (made.client.update_state_machine, {"stateMachineArn": made.arn}),
+    ):
+        with pytest.raises(ClientError) as refused:
+            call(definition=wrong, **arguments)
+        error = refused.value.response["Error"]
+        assert error["Code"] == "InvalidDefinition"
+        assert "$frobnicate at /States/The state/Output" in error["Message"]
+    told = made.client.describe_state_machine(stateMachineArn=made.arn)
+    assert "frobnicate" not in told["definition"]
+    names = {
+        each["name"] for each in made.client.list_state_machines()["stateMachines"]
+    }
+    assert "never-made" not in names

@@ -1,0 +1,233 @@
+"""The virtual clock."""
+
+import asyncio
+import random
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cdk_personalize_segments.local.clock import Clock, iso
+
+START = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock():
+    clock = Clock(START)
+    yield clock
+    clock.stop()
+
+
+def seconds_since_start(clock):
+    return (clock.now() - START).total_seconds()
+
+
+def test_a_day_passes_in_no_time(clock):
+    began = time.monotonic()
+    clock.sleep(24 * 3600)
+    assert clock.now() == START + timedelta(days=1)
+    assert time.monotonic() - began < 0.5
+
+
+def test_it_stands_still_while_nothing_waits(clock):
+    time.sleep(0.05)
+    assert clock.now() == START
+
+
+def test_it_starts_at_the_real_time():
+    clock = Clock()
+    try:
+        assert abs(datetime.now(UTC) - clock.now()) < timedelta(seconds=5)
+    finally:
+        clock.stop()
+
+
+def test_sleepers_wake_in_the_order_of_their_deadlines(clock):
+    woken = []
+
+    async def wait(seconds):
+        await asyncio.sleep(seconds)
+        woken.append((seconds, seconds_since_start(clock)))
+
+    with clock.busy():
+        sleepers = [clock.start(wait(seconds)) for seconds in (300, 7, 86_400, 0.5)]
+    for sleeper in sleepers:
+        sleeper.result(5)
+    assert woken == [(0.5, 0.5), (7, 7), (300, 300), (86_400, 86_400)]
+
+
+def test_it_stands_still_while_something_is_busy(clock):
+    with clock.busy():
+        sleeper = clock.start(asyncio.sleep(60))
+        time.sleep(0.05)
+        assert not sleeper.done()
+        assert clock.now() == START
+    sleeper.result(5)
+    assert seconds_since_start(clock) == 60
+
+
+def test_it_stands_still_until_all_that_are_busy_are_done(clock):
+    with clock.busy():
+        with clock.busy():
+            sleeper = clock.start(asyncio.sleep(60))
+        time.sleep(0.05)
+        assert clock.now() == START
+    sleeper.result(5)
+
+
+def test_a_coroutine_begins_at_the_time_of_its_start(clock):
+    begun = []
+
+    async def begin():
+        begun.append(clock.now())
+
+    async def tick():
+        for _ in range(1000):
+            await asyncio.sleep(1)
+
+    ticking = clock.start(tick())
+    for _ in range(20):
+        before = clock.now()
+        clock.start(begin()).result(5)
+        assert begun[-1] >= before
+    ticking.result(5)
+
+
+def test_a_cancelled_start_leaves_the_clock_running(clock):
+    for _ in range(200):
+        clock.start(asyncio.sleep(1)).cancel()
+    clock.sleep(10)
+    assert seconds_since_start(clock) >= 10
+
+
+def test_time_stands_still_while_a_thread_works(clock):
+    async def work():
+        before = clock.now()
+        result = await clock.in_thread(lambda: time.sleep(0.05) or "done")
+        return result, clock.now() - before
+
+    sleeper = clock.start(asyncio.sleep(3600))
+    assert clock.start(work()).result(5) == ("done", timedelta(0))
+    sleeper.result(5)
+
+
+def test_outcomes_of_threads_come_in_the_order_of_the_calls(clock):
+    finished = []
+
+    async def work(number):
+        # The first takes the longest.
+        await clock.in_thread(time.sleep, (5 - number) * 0.02)
+        finished.append(number)
+
+    async def all_of_them():
+        await asyncio.gather(*(work(number) for number in range(5)))
+
+    clock.start(all_of_them()).result(5)
+    assert finished == [0, 1, 2, 3, 4]
+
+
+def test_an_error_of_a_thread_is_raised_to_who_called(clock):
+    async def work():
+        await clock.in_thread(int, "no number")
+
+    with pytest.raises(ValueError, match="no number"):
+        clock.start(work()).result(5)
+
+
+def test_deadlines_of_asyncio_are_virtual(clock):
+    async def wait():
+        async with asyncio.timeout(3600):
+            await asyncio.sleep(7200)
+
+    with pytest.raises(TimeoutError):
+        clock.start(wait()).result(5)
+    assert seconds_since_start(clock) == 3600
+
+
+def test_speed_lets_virtual_time_flow():
+    clock = Clock(START, speed=3600)
+    try:
+        began = time.monotonic()
+        clock.sleep(720)
+        real = time.monotonic() - began
+        assert 0.15 < real < 1
+        assert 720 <= seconds_since_start(clock) < 720 + 3600 * 0.5
+    finally:
+        clock.stop()
+
+
+def test_speed_stops_while_something_is_busy():
+    clock = Clock(START, speed=3600)
+    try:
+        with clock.busy():
+            before = clock.now()
+            time.sleep(0.05)
+            assert clock.now() == before
+    finally:
+        clock.stop()
+
+
+@pytest.mark.parametrize("speed", [0, -1])
+def test_a_speed_must_be_above_zero(speed):
+    with pytest.raises(ValueError, match="speed must be above 0"):
+        Clock(speed=speed)
+
+
+def test_a_start_needs_a_time_zone():
+    with pytest.raises(ValueError, match="time zone"):
+        Clock(datetime(2026, 1, 1))
+
+
+def test_stopping_ends_what_waits():
+    clock = Clock(START)
+    with clock.busy():
+        sleeper = clock.start(asyncio.sleep(1))
+        clock.stop()
+    assert sleeper.cancelled()
+    clock.stop()
+
+
+def test_stopping_ends_what_was_tied_to_it():
+    clock, ended = Clock(START), []
+    clock.on_stop(lambda: ended.append("functions"))
+    clock.stop()
+    assert ended == ["functions"]
+
+
+def test_no_wake_up_is_lost_among_many_threads(clock):
+    """Threads sleep, work and hold the clock at random; all must end, in time."""
+    late = []
+
+    def live(seed):
+        chance = random.Random(seed)  # noqa: S311
+        for _ in range(60):
+            doing = chance.random()
+            if doing < 0.5:
+                seconds = chance.randint(1, 10_000)
+                before = clock.now()
+                clock.sleep(seconds)
+                if clock.now() - before < timedelta(seconds=seconds):
+                    late.append(seed)
+            else:
+                with clock.busy():
+                    before = clock.now()
+                    time.sleep(chance.random() / 2000)
+                    if clock.now() != before:
+                        late.append(seed)
+
+    threads = [
+        threading.Thread(target=live, args=(seed,), daemon=True) for seed in range(40)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert late == []
+
+
+def test_times_are_written_as_step_functions_does():
+    assert iso(START) == "2026-01-31T23:00:00.000Z"
+    assert iso(START + timedelta(milliseconds=7)) == "2026-01-31T23:00:00.007Z"
