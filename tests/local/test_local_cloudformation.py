@@ -537,6 +537,43 @@ def test_a_failed_update_leaves_everything_as_it_was(stack: Stack) -> None:
         stack.physical_id("Added")
 
 
+def test_an_update_that_fails_half_way_is_undone_as_well(stack: Stack) -> None:
+    def role(trusted: str, policy: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "Role": {
+                "Type": "AWS::IAM::Role",
+                "Properties": {
+                    **_trust(trusted),
+                    "Policies": [{"PolicyName": "Task", "PolicyDocument": policy}],
+                },
+            }
+        }
+
+    good = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
+    }
+    stack.create(role("lambda", good))
+    assert stack.update(role("states", {"No": 1})) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "MalformedPolicy" in stack.failures()["Role"]
+    found = stack.aws.client("iam").get_role(RoleName=stack.physical_id("Role"))
+    trust = json.dumps(found["Role"]["AssumeRolePolicyDocument"])
+    assert "lambda.amazonaws.com" in trust
+
+
+def test_a_resource_cannot_become_one_of_another_type(stack: Stack) -> None:
+    stack.create({"Thing": parameter("x")})
+    status = stack.update({"Thing": {"Type": "AWS::S3::Bucket"}})
+    assert status == "UPDATE_ROLLBACK_COMPLETE"
+    assert "Update of resource type is not permitted" in stack.failures()["Thing"]
+    assert value_of(stack, "Thing") == "x"
+
+
+def test_a_malformed_output_rolls_back(stack: Stack) -> None:
+    status = stack.create({"P": parameter("x")}, Outputs={"Out": {"Description": "y"}})
+    assert status == "ROLLBACK_COMPLETE"
+
+
 def test_an_update_changes_adds_replaces_and_removes(stack: Stack) -> None:
     logs = stack.aws.client("logs")
 

@@ -6,7 +6,7 @@ the background; the events are the same.
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +17,7 @@ from cdk_personalize_segments.local.resources import TYPES
 from cdk_personalize_segments.local.resources.base import (
     Place,
     ResourceError,
+    changed,
     is_gone,
 )
 from cdk_personalize_segments.local.templates import (
@@ -49,7 +50,6 @@ class Resource:
 class Change:
     """One step of a deployment, and what undoes it."""
 
-    logical_id: str
     before: Resource | None
     after: Resource
     replaced: bool
@@ -277,11 +277,8 @@ class Deployment:
             for declaration in scope.order():
                 self._deploy_resource(scope, declaration, tags)
             outputs = self._outputs(scope)
-        except _FailedError as failure:
-            self._fail(verb, str(failure), rollback)
-            return
-        except TemplateError as error:
-            self._fail(verb, str(error), rollback)
+        except Exception as error:
+            self._fail(verb, _reason(error), rollback)
             return
         obsolete = self._obsolete(scope)
         self._stack.template = template
@@ -318,64 +315,88 @@ class Deployment:
     ) -> None:
         logical_id = declaration.logical_id
         before = self._resources.get(logical_id)
-        kind = TYPES[declaration.type]
-        if before is not None and before.declaration.type != declaration.type:
-            raise TemplateError(
-                f"Update of resource type is not permitted. {logical_id} is "
-                f"{before.declaration.type}, the new template has {declaration.type}."
-            )
         verb = "CREATE" if before is None else "UPDATE"
-        physical_id = before.physical_id if before is not None else ""
         try:
             properties = scope.resolve(declaration.properties, self)
-            if kind.stack_tags:
+            if TYPES[declaration.type].stack_tags:
                 properties = _with_stack_tags(properties, tags)
-            if before is not None and before.properties == properties:
-                self._keep(before, declaration)
-                return
-            replaced = before is not None and any(
-                before.properties.get(name) != properties.get(name)
-                for name in kind.replaced_on
-            )
-            reason = (
-                "Requested update requires the creation of a new physical resource; "
-                "hence creating one."
-                if replaced
-                else None
-            )
-            self._record(declaration, physical_id, f"{verb}_IN_PROGRESS", reason)
-            if before is None or replaced:
-                physical_id = kind.create(self._place, logical_id, properties)
+            if before is None or before.properties != properties:
+                self._apply(declaration, before, properties)
             else:
-                kind.update(self._place, physical_id, before.properties, properties)
-            attributes = kind.attributes(self._place, physical_id, properties)
+                # Policies may differ even if no property does.
+                self._resources[logical_id] = replace(before, declaration=declaration)
         except Exception as error:
+            physical_id = before.physical_id if before is not None else ""
             self._record(declaration, physical_id, f"{verb}_FAILED", _reason(error))
             raise _FailedError(
                 f"The following resource(s) failed to {verb.lower()}: [{logical_id}]. "
             ) from None
+
+    def _apply(
+        self,
+        declaration: Declaration,
+        before: Resource | None,
+        properties: Mapping[str, Any],
+    ) -> None:
+        """Make or change a resource, noting how to undo it."""
+        kind = TYPES[declaration.type]
+        if before is None:
+            self._record(declaration, "", "CREATE_IN_PROGRESS")
+            self._create(declaration, before, properties)
+        elif before.declaration.type != declaration.type:
+            raise TemplateError(
+                "Update of resource type is not permitted: it is "
+                f"{before.declaration.type}, the new template has {declaration.type}"
+            )
+        elif changed(before.properties, properties) & kind.replaced_on:
+            self._record(
+                declaration,
+                before.physical_id,
+                "UPDATE_IN_PROGRESS",
+                "Requested update requires the creation of a new physical resource; "
+                "hence creating one.",
+            )
+            self._create(declaration, before, properties)
+        else:
+            self._record(declaration, before.physical_id, "UPDATE_IN_PROGRESS")
+            after = replace(
+                before,
+                declaration=declaration,
+                properties=properties,
+                since=datetime.now(UTC),
+                status="UPDATE_COMPLETE",
+            )
+            # Noted first: what fails half-way is undone as well.
+            self._changes.append(Change(before, after, replaced=False))
+            kind.update(self._place, before.physical_id, before.properties, properties)
+            self._finish(after)
+
+    def _create(
+        self,
+        declaration: Declaration,
+        before: Resource | None,
+        properties: Mapping[str, Any],
+    ) -> None:
+        kind = TYPES[declaration.type]
+        physical_id = kind.create(self._place, declaration.logical_id, properties)
         after = Resource(
             declaration,
             physical_id,
             properties,
-            attributes,
+            {},
             datetime.now(UTC),
-            f"{verb}_COMPLETE",
+            "CREATE_COMPLETE" if before is None else "UPDATE_COMPLETE",
         )
-        self._changes.append(Change(logical_id, before, after, replaced))
-        self._resources[logical_id] = after
-        self._record(declaration, physical_id, f"{verb}_COMPLETE")
+        self._changes.append(Change(before, after, replaced=before is not None))
+        self._finish(after)
 
-    def _keep(self, before: Resource, declaration: Declaration) -> None:
-        # Policies may differ even if no property does.
-        self._resources[declaration.logical_id] = Resource(
-            declaration,
-            before.physical_id,
-            before.properties,
-            before.attributes,
-            before.since,
-            before.status,
+    def _finish(self, after: Resource) -> None:
+        attributes = TYPES[after.declaration.type].attributes(
+            self._place, after.physical_id, after.properties
         )
+        logical_id = after.declaration.logical_id
+        self._resources[logical_id] = replace(after, attributes=attributes)
+        self._record(after.declaration, after.physical_id, after.status)
 
     def _outputs(self, scope: Scope) -> list[dict[str, str]]:
         outputs = []
@@ -451,7 +472,7 @@ class Deployment:
                 self._undo(change)
             except Exception as error:
                 stuck = True
-                left[change.logical_id] = change.after
+                left[change.after.declaration.logical_id] = change.after
                 self._record(
                     change.after.declaration,
                     change.after.physical_id,
@@ -582,7 +603,7 @@ def _reason(error: Exception) -> str:
         )
     if isinstance(error, KeyError):
         return f"the property {error.args[0]} is missing"
-    if isinstance(error, (ResourceError, TemplateError)):
+    if isinstance(error, (_FailedError, ResourceError, TemplateError)):
         return str(error)
     return f"{type(error).__name__}: {error}"
 
