@@ -21,7 +21,7 @@ CLIENTS = {
 }
 BARE = "import boto3; boto3.client('personalize')"
 MOST = 1.25
-PAIRS = 9
+PAIRS = 5
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",

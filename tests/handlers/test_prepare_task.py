@@ -127,7 +127,7 @@ def test_files_are_taken_in_key_order_whatever_their_names(cloud):
     [
         ("a", ["queries/a"]),
         ("queries/a", ["queries/a"]),
-        ("a/", ["queries/a/1.json", "queries/a/b/2.json"]),
+        ("a/", ["queries/a/1.json", "queries/a/b/2.json", "queries/a/bc/3.json"]),
         ("a/b", ["queries/a/b/2.json"]),
         ("a.json", ["queries/a.json"]),
         ("queries/", None),
@@ -143,6 +143,7 @@ def test_queries_names_a_file_or_a_folder_never_a_mere_beginning(
         "queries/a.json.bak",
         "queries/a/1.json",
         "queries/a/b/2.json",
+        "queries/a/bc/3.json",
         "queries/ab/3.json",
     ]
     for key in everything:
