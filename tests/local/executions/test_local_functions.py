@@ -286,6 +286,20 @@ def test_an_event_invocation_is_answered_before_it_runs(function, local_aws):
     assert events[0]["message"] == "ran"
 
 
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [({"Runtime": "nodejs24.x"}, "nodejs24.x"), ({"Layers": True}, "layers")],
+)
+def test_what_does_not_run_here_is_refused(function, zipped, settings, named):
+    if "Layers" in settings:
+        layer = function(ECHO).client.publish_layer_version(
+            LayerName="layer", Content={"ZipFile": zipped({"a.py": ""})}
+        )
+        settings = {"Layers": [layer["LayerVersionArn"]]}
+    with pytest.raises(ClientError, match=named):
+        function(ECHO, **settings).invoke()
+
+
 def test_a_log_tail_is_refused(function):
     with pytest.raises(ClientError, match="read the function's log group"):
         function(ECHO).invoke(LogType="Tail")

@@ -341,6 +341,33 @@ def test_a_name_belongs_to_one_machine(machine, machine_role):
         machine(passing(Output=1), name="taken")
 
 
+def test_a_version_of_a_machine_runs_its_own_definition(machine):
+    made = machine(passing(Output="old"))
+    version = made.client.update_state_machine(
+        stateMachineArn=made.arn,
+        definition=made.client.describe_state_machine(stateMachineArn=made.arn)[
+            "definition"
+        ],
+        publish=True,
+    )["stateMachineVersionArn"]
+    newer = machine(passing(Output="new"))
+    definition = newer.client.describe_state_machine(stateMachineArn=newer.arn)
+    made.client.update_state_machine(
+        stateMachineArn=made.arn, definition=definition["definition"]
+    )
+    started = made.client.start_execution(stateMachineArn=version, input="{}")
+    told = made.wait(started["executionArn"])
+    assert (told["output"], told["stateMachineArn"]) == ('"old"', made.arn)
+    assert made.run().output == "new"
+
+
+def test_a_task_token_is_nobody_s(machine):
+    code, _ = refusal(
+        machine(passing()).client.send_task_success, taskToken="t", output="{}"
+    )
+    assert code == "InvalidToken"
+
+
 def test_express_machines_are_refused(machine):
     with pytest.raises(ClientError, match="STANDARD state machines only"):
         machine(passing(), settings={"type": "EXPRESS"})

@@ -3,9 +3,10 @@
 The Python is the one that local AWS runs on, whatever the function's runtime. A
 function's memory is watched ten times a second; its ephemeral storage is the machine's
 own and not limited. Time-outs are in real seconds, since virtual time stands still
-while a function runs.
+while a function runs. An asynchronous invocation is not tried again when it fails.
 """
 
+import contextlib
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -80,17 +81,40 @@ def invoke(
 
     Raises:
         moto.awslambda.exceptions.UnknownFunctionException: There is none.
+        moto.awslambda.exceptions.InvalidParameterValueException: It is of a kind that
+            local AWS does not run.
         TimeoutError: The caller gave up.
     """
     if _aws is None or _runner is None:
         raise LocalAwsError("functions run in a started local AWS only")
     backend = lambda_backends[_aws.account_id][_region_of(name_or_arn, _aws.region)]
-    function = function_of(backend.get_function(name_or_arn, qualifier))
+    stored = backend.get_function(name_or_arn, qualifier)
+    _check_runnable(stored)
+    function = function_of(stored)
     with _aws.clock.busy():
         answer = _runner.run(function, payload, request_id, give_up)
     return Invocation(
         answer.payload, "Unhandled" if answer.failed else None, function.version
     )
+
+
+def _check_runnable(stored: Moto) -> None:
+    if stored.package_type != "Zip" or not stored.run_time.startswith("python"):
+        kind = f"{stored.package_type} with runtime {stored.run_time}"
+    elif stored.layers:
+        kind = "Zip with layers"
+    else:
+        return
+    raise InvalidParameterValueException(
+        f"local AWS runs Python functions from zips without layers only, and "
+        f"{stored.function_name} is a {kind}"
+    )
+
+
+def _run_later(arn: str, payload: bytes) -> None:
+    # The local AWS may stop first.
+    with contextlib.suppress(LocalAwsError):
+        invoke(arn, None, payload)
 
 
 def _region_of(name_or_arn: str, default: str) -> str:
@@ -120,7 +144,7 @@ def _respond(request: Moto) -> tuple[int, dict[str, str], bytes]:
         return 204, {**headers, "status": "204"}, b""
     if kind == "Event":
         # It is answered at once, and runs on.
-        threading.Thread(target=invoke, args=(arn, None, payload), daemon=True).start()
+        threading.Thread(target=_run_later, args=(arn, payload), daemon=True).start()
         return 202, {**headers, "status": "202"}, b""
     invocation = invoke(arn, None, payload)
     if invocation.error:

@@ -12,6 +12,7 @@ from moto.stepfunctions.exceptions import (
     ExecutionAlreadyExists,
     ExecutionDoesNotExist,
     InvalidExecutionInput,
+    InvalidToken,
     StateMachineDoesNotExist,
     ValidationException,
 )
@@ -77,6 +78,8 @@ def install(aws: "LocalAws") -> None:
         executions.forget(arn)
 
     patch(StepFunctionBackend, "delete_state_machine", delete_state_machine)
+    for operation in ("failure", "heartbeat", "success"):
+        patch(StepFunctionBackend, f"send_task_{operation}", _refuse_token)
     for operation in (
         "describe_execution",
         "describe_state_machine_for_execution",
@@ -86,6 +89,10 @@ def install(aws: "LocalAws") -> None:
         "stop_execution",
     ):
         patch(StepFunctionResponse, operation, _calling(getattr(executions, operation)))
+
+
+def _refuse_token(*_: object, **__: object) -> None:
+    raise InvalidToken("no task of local AWS waits for a token")
 
 
 def _calling(operation: Moto) -> Moto:
@@ -212,7 +219,8 @@ class _Executions:
             arn=arn,
             name=name,
             machine=Machine(
-                arn=machine.arn,
+                # Of a version, the machine that it is of.
+                arn=getattr(machine, "source_arn", machine.arn),
                 name=machine.name,
                 role_arn=machine.roleArn,
                 definition=machine.definition,

@@ -4,6 +4,7 @@ Local AWS runs JSONata states. Whatever a definition says beyond what is listed 
 refused by the name of the state and of the field, never ignored.
 """
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -77,6 +78,7 @@ class InvalidDefinitionError(Exception):
     """A definition cannot be accepted; the text says why and where."""
 
 
+@functools.lru_cache(maxsize=256)
 def parse(text: str) -> dict[str, Any]:
     """Parse and check a definition.
 
@@ -84,7 +86,7 @@ def parse(text: str) -> dict[str, Any]:
         text: The definition in Amazon States Language.
 
     Returns:
-        The definition.
+        The definition, which nobody may change.
 
     Raises:
         InvalidDefinitionError: It is wrong, or uses what local AWS does not run.
@@ -323,6 +325,9 @@ def _shape(state: Json, at: str) -> None:
 def _assigns(holder: Mapping[str, Json], at: str) -> None:
     if not isinstance(holder.get("Assign", {}), dict):
         raise _wrong("it must be an object", f"{at}/Assign")
+    for name in holder.get("Assign", {}):
+        if not name.isidentifier() or len(name) > _LONGEST_NAME or name == "states":
+            raise _wrong(f"a variable cannot be called '{name}'", f"{at}/Assign")
 
 
 def _assigned(state: Json) -> Iterator[str]:
