@@ -26,7 +26,7 @@ LOCAL_TIME_HEADER: Final = "x-local-aws-time"
 
 # The newest state and the job stand in the last few events.
 _RECENT_EVENTS: Final = 40
-_FIRST_LOOK_SECONDS: Final = 1.0
+_FIRST_LOOK_SECONDS: Final = 0.5
 _SLOWEST_LOOK_SECONDS: Final = 10.0
 _TIMES_UNREACHED: Final = 5
 # How far back a run is looked for by its name.

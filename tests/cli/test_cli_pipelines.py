@@ -1,0 +1,89 @@
+"""How a command finds its pipeline."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("cli")
+
+
+def test_a_stack_with_several_pipelines_asks_which(cli, stack, environment):
+    result = cli("list", "--stack", stack)
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: There are several pipelines in the stack 'Films'; choose one with "
+        "--stack and --pipeline: Films/Genres (stack Films), Films/Items (stack Films)."
+        "\n"
+    )
+
+
+def test_a_part_of_the_path_is_enough(cli, stack, environment):
+    result = cli("status", "--stack", stack, "--pipeline", "Gen")
+    assert result.exit_code == 0
+    assert "No run of Films/Genres is running." in result.output
+
+
+def test_without_a_stack_all_stacks_are_searched(cli, stack, environment):
+    result = cli("status", "--pipeline", "Films/Genres")
+    assert "No run of Films/Genres is running." in result.output
+
+
+def test_the_environment_may_name_the_pipeline(cli, stack, environment, monkeypatch):
+    monkeypatch.setenv("PERSONALIZE_SEGMENTS_STACK", stack)
+    monkeypatch.setenv("PERSONALIZE_SEGMENTS_PIPELINE", "Genres")
+    assert "No run of Films/Genres is running." in cli("status").output
+
+
+def test_a_state_machine_s_arn_needs_no_stack(cli, items, environment):
+    result = cli(
+        "status", "--state-machine", items.state_machine_arn, "--region", "eu-west-1"
+    )
+    assert result.exit_code == 0, result.output
+    assert "is running" in result.output
+    assert "in us-east-1 are in use" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--stack", "Nope"], "There is no stack 'Nope' in us-east-1"),
+        (["--pipeline", "Nope"], "is called 'Nope'; there are: Films/Genres (stack"),
+        (["--region", "eu-west-1"], "There is no BatchSegmentPipeline in eu-west-1"),
+        (
+            ["--stack", "CDKToolkit"],
+            "no BatchSegmentPipeline in the stack 'CDKToolkit'",
+        ),
+        (["--state-machine", "films"], "must be the ARN of a state machine, like arn:"),
+        (
+            ["--state-machine", "arn:aws:states:us-east-1:123456789012:stateMachine:x"],
+            "There is no state machine arn:aws:states",
+        ),
+        (["--profile", "nope"], "profile (nope) could not be found"),
+    ],
+)
+def test_what_is_not_there_is_told_in_a_sentence(
+    cli, stack, environment, arguments, told
+):
+    result = cli("list", *arguments)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert told in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_another_state_machine_is_told_from_a_pipeline_s(cli, environment):
+    role = "arn:aws:iam::123456789012:role/any"
+    other = environment.client("stepfunctions").create_state_machine(
+        name="other",
+        definition=json.dumps(
+            {
+                "QueryLanguage": "JSONata",
+                "StartAt": "A",
+                "States": {"A": {"Type": "Succeed"}},
+            }
+        ),
+        roleArn=role,
+    )["stateMachineArn"]
+    result = cli("list", "--state-machine", other)
+    assert result.exit_code == 1
+    assert "is not one that a BatchSegmentPipeline of this version" in result.output
