@@ -224,6 +224,15 @@ def test_fail_evaluates_its_error_and_cause(machine):
     ]
 
 
+def test_a_failure_need_not_say_anything(machine):
+    execution = machine({"Fail": {"Type": "Fail"}}).run()
+    assert (execution.status, execution.error, execution.cause) == (
+        "FAILED",
+        None,
+        None,
+    )
+
+
 @pytest.mark.parametrize(
     ("state", "field"),
     [
@@ -280,6 +289,34 @@ def test_an_expression_of_another_type_fails(machine, state, expected):
     ).run()
     assert execution.error == "States.QueryEvaluationError"
     assert f"Expected '{expected}'" in execution.cause
+
+
+@pytest.mark.parametrize(
+    ("state", "field"),
+    [
+        ({"Type": "Wait", "Seconds": "{% -1 %}", "End": True}, "Seconds"),
+        ({"Type": "Wait", "Seconds": "{% 100000000 %}", "End": True}, "Seconds"),
+        ({"Type": "Wait", "Timestamp": "{% 'soon' %}", "End": True}, "Timestamp"),
+        (
+            {"Type": "Wait", "Timestamp": "2026-01-01T00:00:00", "End": True},
+            "Timestamp",
+        ),
+        (
+            {
+                "Type": "Map",
+                "Items": [1],
+                "MaxConcurrency": "{% -1 %}",
+                "ItemProcessor": {"StartAt": "In", "States": {"In": passing()}},
+                "End": True,
+            },
+            "MaxConcurrency",
+        ),
+    ],
+)
+def test_an_expression_out_of_range_fails(machine, state, field):
+    execution = machine({"State": state}).run()
+    assert execution.error == "States.QueryEvaluationError"
+    assert f"The value of the field '{field}' must be" in execution.cause
 
 
 def test_a_map_keeps_order_and_runs_no_more_at_once_than_allowed(machine):
@@ -451,6 +488,51 @@ def test_branches_run_side_by_side(machine):
     ).run()
     assert execution.output == ["slow", "quick"]
     assert elapsed(execution) == timedelta(seconds=60)
+
+
+def test_a_failing_branch_fails_the_state_and_ends_the_others(machine):
+    def branch(name, state):
+        return {"StartAt": name, "States": {name: state}}
+
+    execution = machine(
+        {
+            "Both": {
+                "Type": "Parallel",
+                "Branches": [
+                    branch("Wait", {"Type": "Wait", "Seconds": 60, "End": True}),
+                    branch("Fail", {"Type": "Fail", "Error": "Second"}),
+                ],
+                "Catch": [{"ErrorEquals": ["Second"], "Next": "Caught"}],
+                "End": True,
+            },
+            "Caught": passing(),
+        }
+    ).run()
+    assert execution.output == {"Error": "Second"}
+    assert elapsed(execution) == timedelta(0)
+    assert "ParallelStateFailed" in [event["type"] for event in execution.history]
+
+
+def test_a_failing_catch_fails_the_execution(machine):
+    execution = machine(
+        {
+            "Try": {
+                "Type": "Parallel",
+                "Branches": [{"StartAt": "Fail", "States": {"Fail": {"Type": "Fail"}}}],
+                "Catch": [
+                    {
+                        "ErrorEquals": ["States.ALL"],
+                        "Output": "{% $states.errorOutput.absent %}",
+                        "Next": "Caught",
+                    }
+                ],
+                "End": True,
+            },
+            "Caught": passing(),
+        }
+    ).run()
+    assert execution.error == "States.QueryEvaluationError"
+    assert "'Catch[0]/Output' returned nothing" in execution.cause
 
 
 def test_too_much_data_ends_an_execution_past_catch_all(machine):

@@ -125,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def do_POST(self) -> None:
-        body = self._body()
+        body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path.endswith("/response"):
             self.server.api.answers.put(_sized(body))
         elif self.path.endswith("/error"):
@@ -134,16 +134,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(404, b"{}")
             return
         self._reply(202, b'{"status":"OK"}')
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        chunks = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            chunks.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(chunks)
 
     def _reply(
         self, status: int, body: bytes, headers: dict[str, str] | None = None

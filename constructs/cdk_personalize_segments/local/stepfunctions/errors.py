@@ -16,7 +16,7 @@ class StateError(Exception):
     """A state failed with an error that its machine may retry or catch.
 
     Attributes:
-        error: The error's name.
+        error: The error's name, empty for that of a Fail state that names none.
         cause: What the error says, or None.
     """
 
@@ -34,18 +34,13 @@ class StateError(Exception):
     @property
     def details(self) -> dict[str, str]:
         """The error as events tell it."""
-        details = {"error": self.error}
-        if self.cause is not None:
-            details["cause"] = self.cause
-        return details
+        return {name.lower(): text for name, text in self.output.items()}
 
     @property
     def output(self) -> dict[str, str]:
         """The error as `$states.errorOutput` tells it."""
-        output = {"Error": self.error}
-        if self.cause is not None:
-            output["Cause"] = self.cause
-        return output
+        told = {"Error": self.error or None, "Cause": self.cause}
+        return {name: text for name, text in told.items() if text is not None}
 
 
 def is_caught_by(error: str, names: Iterable[str]) -> bool:

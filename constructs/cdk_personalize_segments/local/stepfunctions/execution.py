@@ -152,7 +152,7 @@ class Execution:
                 )
             self._end("SUCCEEDED", output=written(output))
         except StateError as error:
-            self._end("FAILED", error=error.error, cause=error.cause)
+            self._end("FAILED", error=error.error or None, cause=error.cause)
         except HistoryFullError:
             self._end(
                 "FAILED",
@@ -199,10 +199,10 @@ class Execution:
         details: dict[str, Any] = {}
         if status == "TIMED_OUT":
             details = {"error": TIMEOUT}
-        elif error is not None:
-            details = StateError(error, cause).details
         elif output is not None:
             details = with_output(output)
+        else:
+            details = StateError(error or "", cause).details
         last = len(self._history.events)
         self._history.add(Branch(last), kinds[status], details)
         self._history.close()

@@ -15,7 +15,6 @@ from cdk_personalize_segments.local.stepfunctions.definition import (
 )
 from cdk_personalize_segments.local.stepfunctions.errors import (
     NO_CHOICE_MATCHED,
-    RUNTIME,
     TIMEOUT,
     StateError,
     is_caught_by,
@@ -227,6 +226,14 @@ class Interpreter:
         value = self._evaluated(visit, said, field)
         return scopes.expect(value, kind, said, field, visit)
 
+    def _whole(self, visit: Visit, field: str, least: int, most: int) -> int:
+        value: int = self._expected(visit, field, "integer", least)
+        if not least <= value <= most:
+            raise scopes.out_of_range(
+                visit, field, f"must be from {least} to {most}, not {value}"
+            )
+        return value
+
     def _outcome(
         self,
         visit: Visit,
@@ -261,9 +268,7 @@ class Interpreter:
 
     async def _wait(self, visit: Visit) -> "Outcome":
         if "Seconds" in visit.state:
-            seconds = self._expected(visit, "Seconds", "integer", 0)
-            if not 0 <= seconds <= LONGEST_WAIT:
-                raise self._runtime(visit, f"Seconds cannot be {seconds}")
+            seconds: float = self._whole(visit, "Seconds", 0, LONGEST_WAIT)
         else:
             seconds = self._seconds_until(
                 visit, self._expected(visit, "Timestamp", "string", "")
@@ -276,12 +281,11 @@ class Interpreter:
             until = datetime.fromisoformat(timestamp)
             return max(0.0, (until - self._clock.now()).total_seconds())
         except (TypeError, ValueError):
-            raise self._runtime(
-                visit, f"Timestamp must be ISO-8601 with a time zone, not {timestamp!r}"
+            raise scopes.out_of_range(
+                visit,
+                "Timestamp",
+                f"must be ISO-8601 with a time zone, not {timestamp!r}",
             ) from None
-
-    def _runtime(self, visit: Visit, cause: str) -> StateError:
-        return StateError(RUNTIME, scopes.entered(visit, cause))
 
     async def _choice(self, visit: Visit) -> "Outcome":
         for position, rule in enumerate(visit.state["Choices"]):
@@ -301,7 +305,7 @@ class Interpreter:
         arguments = self._evaluated(visit, visit.state["Arguments"], "Arguments")
         timeout = None
         if "TimeoutSeconds" in visit.state:
-            timeout = self._expected(visit, "TimeoutSeconds", "integer", None)
+            timeout = self._whole(visit, "TimeoutSeconds", 1, LONGEST_WAIT)
         sized(arguments, LAMBDA_INVOKE)
         what = {"resourceType": "lambda", "resource": "invoke"}
         self._history.add(
@@ -337,7 +341,7 @@ class Interpreter:
         if "Items" in visit.state:
             items = self._evaluated(visit, visit.state["Items"], "Items")
         scopes.expect(items, "array", visit.state.get("Items"), "Items", visit)
-        most = self._expected(visit, "MaxConcurrency", "integer", 0)
+        most = self._whole(visit, "MaxConcurrency", 0, LONGEST_WAIT)
         places = asyncio.Semaphore(min(most or _MOST_AT_ONCE, _MOST_AT_ONCE))
         self._history.add(visit.branch, "MapStateStarted", {"length": len(items)})
         after = visit.branch.previous

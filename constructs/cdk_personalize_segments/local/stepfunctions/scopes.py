@@ -158,6 +158,19 @@ def expect(value: Json, kind: str, said: Json, place: str, visit: Visit) -> Json
     )
 
 
+def out_of_range(visit: Visit, place: str, why: str) -> EvaluationFailedError:
+    """Give the failure of a field whose value cannot be used.
+
+    Args:
+        visit: The visit that it was evaluated for.
+        place: The field.
+        why: What it must be, and what it is.
+    """
+    return EvaluationFailedError(
+        entered(visit, f"The value of the field '{place}' {why}."), place
+    )
+
+
 def entered(visit: Visit, cause: str) -> str:
     """Say where a cause comes from, as Step Functions does."""
     return (
