@@ -17,15 +17,15 @@ from cdk_personalize_segments.local import LocalAws
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = ROOT / "examples" / "catalogue"
-STACK = "Films"
+STACK = "Cinema"
 
 
 @pytest.fixture(scope="session")
 def stack(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Deploy a stack with the pipelines `Films/Items` and `Films/Genres`."""
-    local_aws.personalize.seed(CATALOGUE, name="films")
+    """Deploy a stack with the pipelines `Cinema/Items` and `Cinema/Genres`."""
+    local_aws.personalize.seed(CATALOGUE, name="cinema")
     by_genre = local_aws.personalize.seed(
-        CATALOGUE, recipe="aws-item-attribute-affinity", name="films-by-genre"
+        CATALOGUE, recipe="aws-item-attribute-affinity", name="cinema-by-genre"
     )
     outdir = tmp_path_factory.mktemp("assembly") / "cdk.out"
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
@@ -35,7 +35,7 @@ def stack(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> str:
         cdk_stack,
         "Items",
         solution_version=SolutionVersion.latest_of(
-            local_aws.personalize.arn("solution/films")
+            local_aws.personalize.arn("solution/cinema")
         ),
         job_tags={"owner": "a-secret-of-ours"},
     )
@@ -71,7 +71,7 @@ def cli() -> Callable[..., Result]:
 
 @pytest.fixture
 def on_items(cli: Callable[..., Result], stack: str, environment: LocalAws) -> Any:
-    """Run a command on the pipeline `Films/Items`."""
+    """Run a command on the pipeline `Cinema/Items`."""
 
     def invoke(command: str, *arguments: object) -> Result:
         return cli(command, *arguments, "--stack", stack, "--pipeline", "Items")
@@ -81,8 +81,8 @@ def on_items(cli: Callable[..., Result], stack: str, environment: LocalAws) -> A
 
 @pytest.fixture
 def items(stack: str, environment: LocalAws) -> pipelines.Pipeline:
-    """The pipeline `Films/Items`, as the command line finds it."""
-    return pipelines.find(Account(), pipelines.Wanted(stack, "Films/Items"))
+    """The pipeline `Cinema/Items`, as the command line finds it."""
+    return pipelines.find(Account(), pipelines.Wanted(stack, "Cinema/Items"))
 
 
 @pytest.fixture

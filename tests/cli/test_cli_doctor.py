@@ -57,7 +57,7 @@ def test_a_fresh_pipeline_passes_every_check(on_items, queries):
 
 
 def test_no_query_files_is_a_warning(cli, stack, environment):
-    result = cli("doctor", "--pipeline", "Films/Genres")
+    result = cli("doctor", "--pipeline", "Cinema/Genres")
     assert result.exit_code == 0
     [warning] = lines(result, "warn")
     assert warning.startswith("query files: none in s3://")
@@ -125,6 +125,26 @@ def test_a_bucket_policy_that_hangs_on_undocumented_keys_is_a_warning(on_items, 
     assert any("which is not documented" in line for line in lines(result, "warn"))
 
 
+def test_a_bucket_with_a_kms_key_is_a_warning(on_items, items):
+    s3 = items.account.s3
+    bucket = items.places.output_bucket
+    before = s3.get_bucket_encryption(Bucket=bucket)
+    by_kms = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    s3.put_bucket_encryption(
+        Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [by_kms]}
+    )
+    try:
+        warnings = lines(on_items("doctor"), "warn")
+    finally:
+        s3.put_bucket_encryption(
+            Bucket=bucket,
+            ServerSideEncryptionConfiguration=before[
+                "ServerSideEncryptionConfiguration"
+            ],
+        )
+    assert any(f"output bucket: encryption: {bucket} is" in line for line in warnings)
+
+
 def test_a_role_that_personalize_may_not_assume_fails(on_items, iam, role_name):
     trust = iam.get_role(RoleName=role_name)["Role"]["AssumeRolePolicyDocument"]
     other = json.dumps(trust).replace("123456789012", "210987654321")
@@ -161,11 +181,11 @@ def test_a_role_that_may_not_write_output_fails(on_items, iam, role_name):
 def test_a_solution_without_an_active_version_fails(cli, environment, stack):
     personalize = environment.personalize
     versions = personalize.solutions[
-        personalize.arn("solution/films-by-genre")
+        personalize.arn("solution/cinema-by-genre")
     ].versions
     versions[-1].status = "CREATE IN_PROGRESS"
     try:
-        result = cli("doctor", "--pipeline", "Films/Genres")
+        result = cli("doctor", "--pipeline", "Cinema/Genres")
     finally:
         versions[-1].status = "ACTIVE"
     assert result.exit_code == 1
@@ -177,7 +197,7 @@ def test_a_solution_without_an_active_version_fails(cli, environment, stack):
 def filter_check(environment, items):
     """Check a filter as the doctor does for a pipeline that has it."""
 
-    def check(name, expression, group="films", status="ACTIVE"):
+    def check(name, expression, group="cinema", status="ACTIVE"):
         arn = environment.personalize.add_filter(
             name, expression, dataset_group=group, status=status
         )
@@ -203,7 +223,7 @@ def test_a_filter_that_fits_tells_which_values_lines_need(filter_check):
             {"status": "CREATE FAILED"},
             "is CREATE FAILED; a job needs one that is ACTIVE",
         ),
-        ({"group": "films-by-genre"}, "use a filter of the same dataset group"),
+        ({"group": "cinema-by-genre"}, "use a filter of the same dataset group"),
     ],
 )
 def test_a_filter_that_does_not_fit_fails(filter_check, changes, told):

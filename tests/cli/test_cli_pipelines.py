@@ -11,27 +11,27 @@ def test_a_stack_with_several_pipelines_asks_which(cli, stack, environment):
     result = cli("list", "--stack", stack)
     assert result.exit_code == 1
     assert result.output == (
-        "Error: There are several pipelines in the stack 'Films'; choose one with "
-        "--stack and --pipeline: Films/Genres (stack Films), Films/Items (stack Films)."
-        "\n"
+        "Error: There are several pipelines in the stack 'Cinema'; choose one with "
+        "--stack and --pipeline: Cinema/Genres (stack Cinema), "
+        "Cinema/Items (stack Cinema).\n"
     )
 
 
 def test_a_part_of_the_path_is_enough(cli, stack, environment):
     result = cli("status", "--stack", stack, "--pipeline", "Gen")
     assert result.exit_code == 0
-    assert "No run of Films/Genres is running." in result.output
+    assert "No run of Cinema/Genres is running." in result.output
 
 
 def test_without_a_stack_all_stacks_are_searched(cli, stack, environment):
-    result = cli("status", "--pipeline", "Films/Genres")
-    assert "No run of Films/Genres is running." in result.output
+    result = cli("status", "--pipeline", "Cinema/Genres")
+    assert "No run of Cinema/Genres is running." in result.output
 
 
 def test_the_environment_may_name_the_pipeline(cli, stack, environment, monkeypatch):
     monkeypatch.setenv("PERSONALIZE_SEGMENTS_STACK", stack)
     monkeypatch.setenv("PERSONALIZE_SEGMENTS_PIPELINE", "Genres")
-    assert "No run of Films/Genres is running." in cli("status").output
+    assert "No run of Cinema/Genres is running." in cli("status").output
 
 
 def test_a_state_machine_s_arn_needs_no_stack(cli, items, environment):
@@ -47,7 +47,7 @@ def test_a_state_machine_s_arn_needs_no_stack(cli, items, environment):
     ("arguments", "told"),
     [
         (["--stack", "Nope"], "There is no stack 'Nope' in us-east-1"),
-        (["--pipeline", "Nope"], "is called 'Nope'; there are: Films/Genres (stack"),
+        (["--pipeline", "Nope"], "in us-east-1 is called 'Nope'; there are: "),
         (["--region", "eu-west-1"], "There is no BatchSegmentPipeline in eu-west-1"),
         (
             ["--stack", "CDKToolkit"],

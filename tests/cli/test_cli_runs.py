@@ -8,8 +8,9 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 
-from cdk_personalize_segments.cli import executions, progress, runs, screen
+from cdk_personalize_segments.cli import executions, progress, results, runs, screen
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -18,7 +19,7 @@ UNKNOWN = {"itemId": "no-such-film"}
 
 
 def run_name(output):
-    return re.search(r"Films-Items-\w+-[0-9a-f]{16}", output)[0]
+    return re.search(r"Cinema-Items-\w+-[0-9a-f]{16}", output)[0]
 
 
 def test_a_run_shows_its_segments_and_where_all_lies(on_items, queries, items):
@@ -82,7 +83,7 @@ def test_the_filter_s_placeholders_are_asked_for_before_the_upload(
     arn = environment.personalize.add_filter(
         "countries",
         "INCLUDE UserID WHERE Users.COUNTRY IN ($COUNTRY)",
-        dataset_group="films",
+        dataset_group="cinema",
     )
     result = on_items("run", queries(FILM), "--filter-arn", arn)
     assert result.exit_code == 1
@@ -160,7 +161,7 @@ def test_a_run_can_be_started_and_looked_at_later(on_items, queries, items, tmp_
     assert f"Run {run} succeeded" in status.output
     assert re.search(r"film-001 +25 +user-", status.output)
     [row] = [line for line in on_items("list").output.splitlines() if run in line]
-    assert re.search(r"SUCCEEDED +\d{4}-\d\d-\d\d .*Z +1 h 00 min +1 +0 +25", row)
+    assert re.search(r"SUCCEEDED +\d{4}-\d\d-\d\d .*Z +\d.* min +1 +0 +25", row)
     fetched = on_items("fetch", run, "--to", tmp_path / "results")
     assert fetched.exit_code == 0
     assert (
@@ -184,6 +185,21 @@ def test_resume_takes_up_the_job_of_an_earlier_run(on_items, queries, environmen
     assert len(environment.personalize.jobs) == before
 
 
+def test_who_may_not_read_results_still_learns_how_the_run_ended(
+    on_items, queries, monkeypatch
+):
+    def refused(*_):
+        raise ClientError(
+            {"Error": {"Code": "AccessDenied", "Message": ""}}, "GetObject"
+        )
+
+    monkeypatch.setattr(results, "manifest", refused)
+    result = on_items("run", queries(FILM))
+    assert result.exit_code == 0
+    assert "The segments cannot be shown: AWS refused s3:GetObject" in result.output
+    assert "succeeded" in result.output
+
+
 def test_ctrl_c_says_that_the_run_goes_on(on_items, queries, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -196,7 +212,7 @@ def test_ctrl_c_says_that_the_run_goes_on(on_items, queries, monkeypatch):
 
 @pytest.mark.parametrize("command", ["status", "fetch"])
 def test_a_run_that_does_not_exist_is_told(on_items, command):
-    result = on_items(command, "Films-Items-nope")
+    result = on_items(command, "Cinema-Items-nope")
     assert result.exit_code == 1
     assert "`personalize-segments list` shows the recent" in result.output
 

@@ -8,13 +8,14 @@ from botocore.exceptions import ClientError
 
 from cdk_personalize_segments._runtime import locations
 from cdk_personalize_segments.cli.account import Account
-from cdk_personalize_segments.cli.checks import Check, Verdict
+from cdk_personalize_segments.cli.checks import Check, Verdict, guarded
 from cdk_personalize_segments.cli.errors import CliError, code, is_not_found
 from cdk_personalize_segments.cli.pipelines import Pipeline
 from cdk_personalize_segments.local import policies
 
 _PERSONALIZE: Final = "personalize.amazonaws.com"
 _NAMED_RUN: Final = "doctor"
+_NO_ENCRYPTION: Final = "ServerSideEncryptionConfigurationNotFoundError"
 _SECURE: Final[policies.Context] = {"aws:SecureTransport": "true"}
 
 Document = Mapping[str, Any]
@@ -142,6 +143,9 @@ class AccessChecks:
 
     def _bucket(self, place: _Place) -> Iterator[Check]:
         yield from self._bucket_region(place)
+        yield from guarded(
+            f"{place.name} bucket: encryption", lambda: self._encryption(place)
+        )
         what = f"{place.name} bucket: policy"
         try:
             text = self._account.s3.get_bucket_policy(Bucket=place.bucket)["Policy"]
@@ -171,6 +175,26 @@ class AccessChecks:
                 f"{place.bucket} is in {region}, and whether Personalize takes one of "
                 "another Region is not documented; use a bucket of the same Region",
             )
+
+    def _encryption(self, place: _Place) -> Iterator[Check]:
+        """Find a KMS key, which Personalize and the functions need grants for."""
+        what = f"{place.name} bucket: encryption"
+        try:
+            answer = self._account.s3.get_bucket_encryption(Bucket=place.bucket)
+        except ClientError as error:
+            if code(error) != _NO_ENCRYPTION:
+                raise
+            return
+        for rule in answer["ServerSideEncryptionConfiguration"]["Rules"]:
+            default = rule.get("ApplyServerSideEncryptionByDefault")
+            if default and default["SSEAlgorithm"].startswith("aws:kms"):
+                yield Check(
+                    Verdict.WARNING,
+                    what,
+                    f"{place.bucket} is encrypted with a KMS key, which the pipeline "
+                    "does not grant to Personalize or to its functions; grant it to "
+                    "them, or use S3-managed encryption",
+                )
 
     def _of_bucket(self, what: str, place: _Place, document: Document) -> Check:
         """Judge with the source keys, and without: which are sent is not documented."""

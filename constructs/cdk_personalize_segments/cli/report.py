@@ -4,8 +4,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
+
 from cdk_personalize_segments._runtime import locations
 from cdk_personalize_segments.cli import results, screen
+from cdk_personalize_segments.cli.errors import is_denied, sentence
 from cdk_personalize_segments.cli.executions import SUCCEEDED, Snapshot
 from cdk_personalize_segments.cli.pipelines import Pipeline
 from cdk_personalize_segments.cli.results import SEGMENT, Segment
@@ -39,10 +42,17 @@ def run_ended(pipeline: Pipeline, snapshot: Snapshot, label: Label = label) -> i
     Returns:
         0 if it succeeded, else 1.
     """
-    manifest = results.manifest(pipeline, snapshot.run)
-    if manifest and manifest["parts"]:
-        _segments(pipeline, manifest, label)
-        _failures(pipeline, manifest, label)
+    try:
+        manifest = results.manifest(pipeline, snapshot.run)
+        if manifest and manifest["parts"]:
+            _segments(pipeline, manifest, label)
+            _failures(pipeline, manifest, label)
+    except ClientError as error:
+        # Who may start runs may not always read results.
+        if not is_denied(error):
+            raise
+        manifest = None
+        screen.note(f"The segments cannot be shown: {sentence(error)}", "yellow")
     if snapshot.status == SUCCEEDED:
         _success(snapshot)
     else:

@@ -87,6 +87,7 @@ def _facts(pipeline: Pipeline, ended: Snapshot, statuses: list[str]) -> Iterator
         yield Fact("reason of a failed job", job["failureReason"])
     if job.get("status") != "ACTIVE":
         return
+    yield Fact("input given as", job["jobInput"]["s3DataSource"]["path"])
     took = job["lastUpdatedDateTime"] - job["creationDateTime"]
     yield Fact("time from creation to the last update", screen.duration(took))
     yield from _output_facts(pipeline, job)
