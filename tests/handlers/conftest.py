@@ -10,6 +10,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from hypothesis import settings
 from moto import mock_aws
+from moto.s3.models import s3_backends
 
 from segment_tasks import clients, collect, create_job, finish, poll_job, prepare
 from segment_tasks.locations import run_name
@@ -335,13 +336,21 @@ def cloud(monkeypatch: pytest.MonkeyPatch, personalize: Personalize) -> Iterator
     monkeypatch.setattr(
         "botocore.retries.standard.ExponentialBackoff.delay_amount", _no_delay
     )
-    with mock_aws(config={"core": {"passthrough": {"services": ["personalize"]}}}):
+    mock = mock_aws(config={"core": {"passthrough": {"services": ["personalize"]}}})
+    # Moto's state belongs to the process, where a local AWS may run for other tests.
+    mock.start(reset=False)
+    try:
         for client in PERSONALIZE_CLIENTS:
             events = client().meta.events
             events.register("before-send.personalize", personalize, unique_id="fake")
         yield Cloud(personalize)
         for client in PERSONALIZE_CLIENTS:
             client().meta.events.unregister("before-send.personalize", unique_id="fake")
+        for bucket in ("inputs", "outputs"):
+            s3_backends[ACCOUNT]["aws"].buckets.pop(bucket)
+            s3_backends.bucket_accounts.pop(bucket)
+    finally:
+        mock.stop(remove_data=False)
 
 
 def _no_delay(self: object, context: object) -> float:

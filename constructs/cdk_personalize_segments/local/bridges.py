@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from moto.core.config import default_user_config
+from moto.core.models import MockAWS
 from moto.moto_api._internal.models import moto_api_backend
 
 from cdk_personalize_segments.local import (
@@ -15,6 +16,7 @@ from cdk_personalize_segments.local import (
     stepfunctions,
     storage,
 )
+from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def install_all(aws: "LocalAws") -> None:
     # Functions' roles use policies that AWS manages.
     patching.patch(default_user_config["iam"], "load_aws_managed_policies", True)
     moto_api_backend.reset()
+    patching.patch(MockAWS, "reset", _refuse_reset)
     aws.sessions = Sessions()
     for bridge in (
         storage,
@@ -48,3 +51,11 @@ def remove_all() -> None:
     """Take every bridge away, and empty moto."""
     patching.restore_all()
     moto_api_backend.reset()
+
+
+def _refuse_reset(_: MockAWS) -> None:
+    raise LocalAwsError(
+        "mock_aws would erase the local AWS that runs in this process, since moto's "
+        "state belongs to the process; use the local AWS's own clients, or "
+        "mock_aws().start(reset=False) and .stop(remove_data=False)"
+    )
