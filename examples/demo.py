@@ -1,4 +1,3 @@
-# ruff: noqa: INP001
 """What `make demo` runs: a pipeline, deployed into a local AWS and run there.
 
 Deploys `app.py` with the real CDK CLI, uploads a query file, starts a run, shows how

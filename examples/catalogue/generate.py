@@ -157,7 +157,9 @@ def main(folder: Path) -> None:
         folder / "genre-queries.jsonl",
         [
             *({"itemAttributes": f'ITEMS.GENRES = "{genre}"'} for genre in NOUNS),
-            {"itemAttributes": 'ITEMS.GENRES = "Romance" AND ITEMS.GENRES = "Thriller"'},
+            {
+                "itemAttributes": 'ITEMS.GENRES = "Romance" AND ITEMS.GENRES = "Thriller"'
+            },
         ],
     )
 
