@@ -11,6 +11,11 @@ def exists(account_id: str, region: str, group: str) -> bool:
     return group in logs_backends[account_id][region].groups
 
 
+def create(account_id: str, region: str, group: str) -> None:
+    """Make a log group."""
+    logs_backends[account_id][region].ensure_log_group(group)
+
+
 def put(
     account_id: str,
     region: str,

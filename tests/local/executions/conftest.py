@@ -113,6 +113,11 @@ def machine_role(role: Callable[..., str]) -> str:
 
 
 @pytest.fixture(scope="session")
+def logging_role(role: Callable[..., str]) -> str:
+    return role({"Effect": "Allow", "Action": "logs:*", "Resource": "*"})
+
+
+@pytest.fixture(scope="session")
 def machine(local_aws: LocalAws, machine_role: str) -> Callable[..., Machine]:
     """Make state machines of states, the first of which is the start."""
 
@@ -190,13 +195,13 @@ class Function:
 
 
 @pytest.fixture(scope="session")
-def function(local_aws: LocalAws, role: Callable[..., str]) -> Callable[..., Function]:
+def function(local_aws: LocalAws, logging_role: str) -> Callable[..., Function]:
     """Make functions of the source of a module with a `handler`."""
 
     def make(source: str, **settings: Any) -> Function:
         name = new_name("function")
         settings = {
-            "Role": settings.pop("Role", None) or role(),
+            "Role": settings.pop("Role", None) or logging_role,
             "Runtime": "python3.14",
             "Handler": "index.handler",
             "Code": {"ZipFile": _zipped({"index.py": source})},

@@ -273,17 +273,68 @@ def test_an_event_invocation_is_answered_before_it_runs(function, local_aws):
     own = function(
         "import time\ndef handler(event, context):\n  time.sleep(0.3); print('ran')"
     )
-    logs = local_aws.client("logs")
     group = f"/aws/lambda/{own.name}"
-    logs.create_log_group(logGroupName=group)
-    answer = own.invoke(InvocationType="Event")
-    assert answer["StatusCode"] == 202
-    assert logs.filter_log_events(logGroupName=group)["events"] == []
+    assert own.invoke(InvocationType="Event")["StatusCode"] == 202
+    assert lines_of(local_aws, group) == []
     give_up = time.monotonic() + 20
-    while not (events := logs.filter_log_events(logGroupName=group)["events"]):
+    while not lines_of(local_aws, group):
         assert time.monotonic() < give_up
         time.sleep(0.02)
-    assert events[0]["message"] == "ran"
+    assert lines_of(local_aws, group) == ["ran"]
+
+
+PRINTING = "def handler(event, context):\n  print('printed')"
+GROUPS = "arn:aws:logs:us-east-1:123456789012:log-group"
+
+
+def lines_of(local_aws, group):
+    logs = local_aws.client("logs")
+    groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    if not groups:
+        return []
+    events = logs.filter_log_events(logGroupName=group)["events"]
+    return [event["message"] for event in events]
+
+
+@pytest.mark.parametrize(
+    ("actions", "resource", "logged"),
+    [
+        (["logs:*"], "*", True),
+        (["logs:CreateLogStream", "logs:PutLogEvents"], "*", False),
+        (["logs:CreateLogGroup", "logs:CreateLogStream"], "*", False),
+        (["logs:*"], f"{GROUPS}:/aws/lambda/*", True),
+        (["logs:*"], f"{GROUPS}:/other/*", False),
+    ],
+)
+def test_a_role_decides_whether_lines_are_logged(
+    function, role, local_aws, actions, resource, logged
+):
+    own = function(
+        PRINTING,
+        Role=role({"Effect": "Allow", "Action": actions, "Resource": resource}),
+    )
+    own.invoke()
+    lines = lines_of(local_aws, f"/aws/lambda/{own.name}")
+    assert lines == (["printed"] if logged else [])
+
+
+def test_a_role_without_the_right_to_make_groups_writes_to_one_that_is_there(
+    function, role, local_aws
+):
+    local_aws.client("logs").create_log_group(logGroupName="there")
+    own = function(
+        PRINTING,
+        LoggingConfig={"LogFormat": "JSON", "LogGroup": "there"},
+        Role=role(
+            {
+                "Effect": "Allow",
+                "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                "Resource": f"{GROUPS}:there:*",
+            }
+        ),
+    )
+    own.invoke()
+    assert lines_of(local_aws, "there") == ["printed"]
 
 
 @pytest.mark.parametrize(
@@ -367,6 +418,7 @@ def runners(local_aws, zipped):
             account_id="123456789012",
             endpoint_url=lambda: local_aws.endpoint_url,
             credentials=local_aws.sessions.issue,
+            may=lambda *_: False,
             now=lambda: datetime.now(UTC),
             plain=plain,
         )

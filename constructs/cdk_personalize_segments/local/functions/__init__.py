@@ -1,9 +1,10 @@
-"""Lambda functions that really run: the deployed zip, in processes of its own.
+"""Lambda functions that really run: the deployed zip, in processes of their own.
 
 The Python is the one that local AWS runs on, whatever the function's runtime. A
 function's memory is watched ten times a second; its ephemeral storage is the machine's
 own and not limited. Time-outs are in real seconds, since virtual time stands still
-while a function runs. An asynchronous invocation is not tried again when it fails.
+while a function runs. What a function writes is logged if its role may do so, else it
+is lost, as in AWS. An asynchronous invocation is not tried again when it fails.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from moto.awslambda.exceptions import InvalidParameterValueException
 from moto.awslambda.models import lambda_backends
 from moto.awslambda.responses import LambdaResponse
 
+from cdk_personalize_segments.local import enforcement
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.functions.runner import FunctionRunner, function_of
 from cdk_personalize_segments.local.patching import patch
@@ -57,6 +59,7 @@ def install(aws: "LocalAws") -> None:
         account_id=aws.account_id,
         endpoint_url=lambda: aws.endpoint_url,
         credentials=aws.sessions.issue,
+        may=lambda role, action, resource: _may(aws, role, action, resource),
         now=aws.clock.now,
     )
     aws.clock.on_stop(_runner.close)
@@ -96,6 +99,14 @@ def invoke(
     return Invocation(
         answer.payload, "Unhandled" if answer.failed else None, function.version
     )
+
+
+def _may(aws: "LocalAws", role_arn: str, action: str, resource: str) -> bool:
+    try:
+        enforcement.check(aws, role_arn=role_arn, action=action, resource=resource)
+    except enforcement.AccessDenied:
+        return False
+    return True
 
 
 def _check_runnable(stored: Moto) -> None:

@@ -102,6 +102,7 @@ class FunctionRunner:
         account_id: str,
         endpoint_url: Callable[[], str],
         credentials: Callable[[str], Mapping[str, str]],
+        may: Callable[[str, str, str], bool],
         now: Callable[[], datetime],
         plain: bool | None = None,
     ) -> None:
@@ -112,6 +113,7 @@ class FunctionRunner:
             account_id: Their account.
             endpoint_url: Gives the address of the local AWS.
             credentials: Gives a role's credentials, as boto3 takes them.
+            may: Tells whether a role may do an action to a resource.
             now: Tells the time of log lines.
             plain: Whether to use the plain runtime rather than AWS's; None uses AWS's
                 where it is installed, which is on Linux only.
@@ -120,6 +122,7 @@ class FunctionRunner:
         self._account_id = account_id
         self._endpoint_url = endpoint_url
         self._credentials = credentials
+        self._may = may
         self._now = now
         self._plain = (
             importlib.util.find_spec("awslambdaric") is None if plain is None else plain
@@ -221,7 +224,11 @@ class FunctionRunner:
         now = self._now()
         stream = f"{now:%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
 
+        is_logged = self._prepare_log(function, stream)
+
         def log(line: str) -> None:
+            if not is_logged:
+                return
             log_groups.put(
                 self._account_id,
                 self._region,
@@ -238,6 +245,20 @@ class FunctionRunner:
             memory_megabytes=function.memory_megabytes,
             plain=self._plain,
             log=log,
+        )
+
+    def _prepare_log(self, function: Function, stream: str) -> bool:
+        """Tell whether a function's lines are logged, which is up to its role."""
+        place = f"arn:aws:logs:{self._region}:{self._account_id}:log-group"
+        group = f"{place}:{function.log_group}"
+        role = function.role_arn
+        if not log_groups.exists(self._account_id, self._region, function.log_group):
+            if not self._may(role, "logs:CreateLogGroup", group):
+                return False
+            log_groups.create(self._account_id, self._region, function.log_group)
+        return all(
+            self._may(role, action, f"{group}:log-stream:{stream}")
+            for action in ("logs:CreateLogStream", "logs:PutLogEvents")
         )
 
     def _environment(self, function: Function, stream: str) -> dict[str, str]:
