@@ -1,6 +1,7 @@
 """Puts the interpreter behind moto's Step Functions API."""
 
 import json
+import random
 import threading
 import uuid
 from collections.abc import Mapping
@@ -192,6 +193,8 @@ class _Executions:
         self._aws = aws
         self._by_arn: dict[str, Execution] = {}
         self._starting = threading.Lock()
+        # Chance follows from the name, so that every session goes the same way.
+        self._names = random.Random(0)  # noqa: S311
 
     def start_execution(self, backend: Moto, request: Moto) -> dict[str, Any]:
         machine = backend.describe_state_machine(request._get_param("stateMachineArn"))
@@ -201,7 +204,7 @@ class _Executions:
         if name:
             backend._validate_name(name)
         else:
-            name = str(uuid.uuid4())
+            name = str(uuid.UUID(int=self._names.getrandbits(128), version=4))
         arn = (
             f"arn:{backend.partition}:states:{backend.region_name}:"
             f"{backend.account_id}:execution:{machine.name}:{name}"
