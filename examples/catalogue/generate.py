@@ -138,6 +138,10 @@ def write_queries(path: Path, queries: Iterable[object]) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def _has_genre(genre: str) -> str:
+    return f'ITEMS.GENRES = "{genre}"'
+
+
 def main(folder: Path) -> None:
     """Write all files.
 
@@ -156,10 +160,8 @@ def main(folder: Path) -> None:
     write_queries(
         folder / "genre-queries.jsonl",
         [
-            *({"itemAttributes": f'ITEMS.GENRES = "{genre}"'} for genre in NOUNS),
-            {
-                "itemAttributes": 'ITEMS.GENRES = "Romance" AND ITEMS.GENRES = "Thriller"'
-            },
+            *({"itemAttributes": _has_genre(genre)} for genre in NOUNS),
+            {"itemAttributes": " AND ".join(map(_has_genre, ("Romance", "Thriller")))},
         ],
     )
 
