@@ -4,13 +4,16 @@ A value that is only known at deployment (a token) passes every check here; the
 run checks it again where it is known.
 """
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 import aws_cdk as cdk
 
 from cdk_personalize_segments._runtime import arns, limits
 
 _HOUR = 3600
+_DAY = 24 * _HOUR
 # Events that the history of one execution takes in the worst case, of the
 # 25,000 that Step Functions allows: 7 for each part, collected and looked at
 # once more, for the 1000 parts of the largest job, and the states around them.
@@ -25,6 +28,69 @@ _SLOT_WAIT_SECONDS = 240
 def is_token(value: object) -> bool:
     """Tell whether a value is only known at deployment."""
     return bool(cdk.Token.is_unresolved(value))
+
+
+def check_type(name: str, value: object, kind: type, wanted: str) -> None:
+    """Check that a property is of its type.
+
+    Args:
+        name: The property, for the message.
+        value: Its value.
+        kind: Its type.
+        wanted: The type in words, with an example.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {wanted}, got {value!r}")
+
+
+def check_bucket_type(name: str, value: object) -> None:
+    """Check that a property is a bucket.
+
+    Raises:
+        TypeError: It is something else, such as a bucket's name.
+    """
+    if not hasattr(value, "bucket_arn"):
+        raise TypeError(
+            f"{name} must be a bucket, like s3.Bucket.from_bucket_name(scope, id, "
+            f"name), got {value!r}"
+        )
+
+
+def check_same_place(name: str, account: str, region: str, stack: cdk.Stack) -> None:
+    """Check that something is in the account and Region of the stack, if known.
+
+    Args:
+        name: The property, for the message.
+        account: The account that it is in, or a token.
+        region: Its Region, or a token.
+        stack: Where the pipeline is.
+
+    Raises:
+        ValueError: It is elsewhere.
+    """
+    for what, theirs, ours in (
+        ("account", account, stack.account),
+        ("Region", region, stack.region),
+    ):
+        if theirs != ours and not (is_token(theirs) or is_token(ours)):
+            raise ValueError(
+                f"{name} is in the {what} {theirs}, the pipeline in {ours}; "
+                f"Personalize needs both in one {what}"
+            )
+
+
+def check_arn_place(name: str, value: str, stack: cdk.Stack) -> None:
+    """Check that what an ARN names is in the account and Region of the stack.
+
+    Raises:
+        ValueError: It is elsewhere.
+    """
+    parsed = None if is_token(value) else arns.parse(value)
+    if parsed:
+        check_same_place(name, parsed.account, parsed.region, stack)
 
 
 def check_arn(name: str, value: str, wanted: str) -> None:
@@ -75,8 +141,10 @@ def check_job_tags(tags: Mapping[str, str]) -> None:
     """Check the tags of jobs.
 
     Raises:
+        TypeError: They are not a mapping.
         ValueError: There are too many, or one breaks a rule.
     """
+    check_type("job_tags", tags, Mapping, 'a mapping, like {"team": "crm"}')
     if len(tags) > limits.MAX_TAGS:
         raise ValueError(
             f"job_tags must hold at most {limits.MAX_TAGS} tags, got {len(tags)}"
@@ -108,12 +176,21 @@ def check_prefix(name: str, value: str) -> None:
     """Check that a prefix is a folder inside a bucket.
 
     Raises:
-        ValueError: It starts with a slash, or does not end in one.
+        TypeError: It is not a string.
+        ValueError: It starts with a slash or does not end in one, or has characters
+            that mean something in policies.
     """
     if is_token(value):
         raise ValueError(
             f"{name} must be known at synth, since prefixes are compared with one "
             "another; pass a plain string"
+        )
+    check_type(name, value, str, "a string, like 'segments/queries/'")
+    forbidden = re.sub(r"[\w!.'()=+@/-]", "", value, flags=re.ASCII)
+    if forbidden:
+        raise ValueError(
+            f"{name} must have letters, digits and _!.'()=+@/- only, since it becomes "
+            f"part of policies, got {forbidden[0]!r} in {value!r}"
         )
     if value.startswith("/") or not value.endswith("/") or "//" in value:
         raise ValueError(
@@ -169,6 +246,7 @@ def check_times(
     """Check that interval and time-outs go together.
 
     Raises:
+        TypeError: One is not a duration.
         ValueError: One is too short, or together they need more events than the
             history of an execution can hold.
     """
@@ -178,6 +256,7 @@ def check_times(
         "job_timeout": job_timeout,
     }
     for name, duration in times.items():
+        _check_duration_type(name, duration)
         if duration.is_unresolved():
             raise ValueError(f"{name} must be known at synth; pass a plain Duration")
         if duration.to_milliseconds() % 1000:
@@ -209,6 +288,39 @@ def check_times(
             f"{queue_timeout.to_human_string()}, can exceed the 25,000 events that "
             "the history of a Step Functions execution holds; "
             + _way_out(poll, job, room - queueing)
+        )
+
+
+def _check_duration_type(name: str, value: object) -> None:
+    check_type(name, value, cdk.Duration, "a Duration, like cdk.Duration.minutes(5)")
+
+
+def check_expiration(expiration: cdk.Duration | None, output_bucket: Any) -> None:  # noqa: ANN401
+    """Check when outputs and results expire.
+
+    Args:
+        expiration: After which time, or None.
+        output_bucket: The bucket that was passed, or None.
+
+    Raises:
+        TypeError: It is not a duration.
+        ValueError: S3 does not expire so soon, or the bucket is not defined here.
+    """
+    if expiration is None:
+        return
+    _check_duration_type("output_expiration", expiration)
+    if output_bucket is not None:
+        raise ValueError(
+            "output_expiration has no effect on an output_bucket that is passed; give "
+            "that bucket a lifecycle rule, or leave one of the two out"
+        )
+    if expiration.is_unresolved():
+        raise ValueError("output_expiration must be known at synth")
+    seconds = expiration.to_seconds()
+    if seconds < _DAY or seconds % _DAY:
+        raise ValueError(
+            "output_expiration must be whole days, 1 or more, got "
+            f"{expiration.to_human_string()}"
         )
 
 

@@ -8,9 +8,8 @@ the Service Authorization Reference.
 """
 
 import json
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -18,6 +17,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from cdk_personalize_segments._resolved import nag_text, readable
 from cdk_personalize_segments.solution_version import SolutionVersion
 from cdk_personalize_segments.storage import Storage
 
@@ -157,12 +157,13 @@ class Access:
     ) -> None:
         """Say what the owner of an imported bucket must add to its policy."""
         resolved = self._stack.resolve([each.to_json() for each in statements])
-        text = json.dumps(_readable(resolved, self._known_values()), indent=2)
-        bucket_name = _readable(self._stack.resolve(bucket.bucket_name), {})
+        text = json.dumps(readable(resolved, self._known_values()), indent=2)
+        bucket_name = readable(self._stack.resolve(bucket.bucket_name), {})
         cdk.Annotations.of(self._scope).add_warning_v2(
             f"cdk-personalize-segments:{name.replace('_b', 'B')}PolicyNotManaged",
             f"{name} {bucket_name!r} is imported, so its policy is not changed here; "
-            "jobs fail until its owner adds these statements to the bucket policy "
+            "jobs fail until its owner sees to S3-managed encryption and adds these "
+            "statements to the bucket policy "
             f"(with your values for anything like ${{AWS::AccountId}}):\n{text}",
         )
 
@@ -279,10 +280,14 @@ class Access:
         ]
 
     def collect_statements(self) -> list[iam.PolicyStatement]:
-        """Read the raw output, write results."""
+        """Read the raw output, write results.
+
+        Listing also lets S3 answer that something is missing, not that it is denied.
+        """
         storage = self._storage
         return [
             self._read_plans(),
+            _list("ListPlans", storage.input_bucket, storage.input_prefix),
             iam.PolicyStatement(
                 sid="ReadJobOutput",
                 actions=["s3:GetObject"],
@@ -290,7 +295,6 @@ class Access:
                     storage.output_bucket.arn_for_objects(f"{storage.output_prefix}*")
                 ],
             ),
-            # Also lets S3 answer that an output is missing, not that it is denied.
             _list("ListJobOutput", storage.output_bucket, storage.output_prefix),
             self._write_results(),
         ]
@@ -334,7 +338,7 @@ class Access:
 
     def function_role(
         self, construct_id: str, task: str, statements: list[iam.PolicyStatement]
-    ) -> iam.IRole:
+    ) -> iam.Role:
         """Define the role of one function.
 
         Args:
@@ -342,9 +346,6 @@ class Access:
             task: What the function does, for the description.
             statements: What it may do besides writing logs and traces.
 
-        Returns:
-            The role, closed to further statements: what is granted is what stands
-            here, and no construct adds a policy of its own.
         """
         role = iam.Role(
             self._scope,
@@ -376,7 +377,7 @@ class Access:
             for resource in statement.resources:
                 if "*" in resource or cdk.Token.is_unresolved(resource):
                     self._acknowledge_resource(role, resource, _reason(statement))
-        return role.without_policy_updates()
+        return role
 
     # --- State machine ---
 
@@ -387,6 +388,10 @@ class Access:
             function_arns: The unqualified ARNs of the functions that it calls. It may
                 call every version of them: an execution that is running keeps its
                 definition, which names older versions, but not the role's policy.
+
+        Returns:
+            The role, closed to further statements: the state machine would repeat
+            those that stand here in a policy of its own.
         """
         role = iam.Role(
             self._scope,
@@ -472,7 +477,7 @@ class Access:
         )
 
     def _acknowledge_resource(self, role: iam.Role, arn: str, reason: str) -> None:
-        resource = _nag_text(self._stack.resolve(arn))
+        resource = nag_text(self._stack.resolve(arn))
         if "*" in resource:
             self._acknowledge(role, f"AwsSolutions-IAM5[Resource::{resource}]", reason)
 
@@ -521,37 +526,3 @@ def _reason(statement: iam.PolicyStatement) -> str:
     if action == "personalize:DescribeSolutionVersion":
         return "Retraining makes versions that do not exist yet."
     return "Each run has a job of its own; their names share the pipeline's prefix."
-
-
-def _flatten(value: Any, reference: str, attribute: str) -> str:  # noqa: ANN401
-    """Write a resolved string as text, with a form for what is not known yet."""
-    match value:
-        case {"Ref": name}:
-            return reference.format(name)
-        case {"Fn::GetAtt": [name, what]}:
-            return attribute.format(name, what)
-        case {"Fn::Join": [separator, parts]}:
-            return str(separator).join(
-                _flatten(part, reference, attribute) for part in parts
-            )
-        case str():
-            return value
-    return json.dumps(value)
-
-
-def _nag_text(value: Any) -> str:  # noqa: ANN401
-    """Write a resolved ARN as cdk-nag does in the id of a finding."""
-    return _flatten(value, "<{}>", "<{}.{}>")
-
-
-def _readable(value: Any, known: Mapping[str, str]) -> Any:  # noqa: ANN401
-    """Write a resolved policy for a person, with `${…}` for what is not known."""
-    match value:
-        case list():
-            return [_readable(each, known) for each in value]
-        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Join": _} | str():
-            text = _flatten(value, "${{{}}}", "${{{}.{}}}")
-            return re.sub(r"\$\{([\w:]+)\}", lambda m: known.get(m[1], m[0]), text)
-        case dict():
-            return {key: _readable(each, known) for key, each in value.items()}
-    return value

@@ -1,7 +1,7 @@
 """The Lambda functions of a pipeline: one asset, one handler and role for each task."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -91,12 +91,9 @@ class _FunctionFactory:
             role=self._access.function_role(f"{construct_id}Role", task, statements),
             runtime=_RUNTIME,
             timeout=timeout,
-            tracing=lambda_.Tracing.ACTIVE,
-            # Executions that are running call the version that they started with.
-            current_version_options=lambda_.VersionOptions(
-                removal_policy=cdk.RemovalPolicy.RETAIN
-            ),
+            current_version_options=self._version_options(),
         )
+        _trace(function)
         cdk.Validations.of(function).acknowledge(
             cdk.Acknowledgment(
                 id="Serverless-LambdaDLQ",
@@ -107,6 +104,30 @@ class _FunctionFactory:
             )
         )
         return function
+
+    def _version_options(self) -> lambda_.VersionOptions:
+        return lambda_.VersionOptions(
+            # Names that are known at deployment only: the CDK publishes a version when
+            # the template of a function changes, CloudFormation when this text does.
+            description=(
+                f"{self._environment['INPUT_BUCKET']} "
+                f"{self._environment['OUTPUT_BUCKET']} "
+                f"{self._access.service_role.role_name}"
+            ),
+            # Executions that are running call the version that they started with. A
+            # version of a deployment that fails goes, or it would stand in the way of
+            # the next one.
+            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+        )
+
+
+def _trace(function: lambda_.Function) -> None:
+    """Turn on tracing, for which the role has its statement already.
+
+    The L2's own property would define a policy resource for each function.
+    """
+    resource = cast("lambda_.CfnFunction", function.node.default_child)
+    resource.tracing_config = lambda_.CfnFunction.TracingConfigProperty(mode="Active")
 
 
 def define_functions(

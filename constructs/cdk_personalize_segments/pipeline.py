@@ -179,7 +179,7 @@ class BatchSegmentPipeline(_Pipeline):
                 solution; the permission to look solutions up follows it.
                 Default: only versions of the solution given here.
             output_expiration: When outputs and results expire, in a bucket that is
-                defined here. Default: they are kept.
+                defined here; whole days, 1 or more. Default: they are kept.
             removal_policy: What becomes of the buckets defined here when they leave
                 the stack. With DESTROY they must be empty. Default: RETAIN.
             log_retention: How long logs are kept; the log groups go with the stack.
@@ -188,9 +188,33 @@ class BatchSegmentPipeline(_Pipeline):
                 default. Default: arm64.
 
         Raises:
-            ValueError: A value is not allowed; the message says which, what is, and
-                what to change.
+            TypeError: A value is of another type than its property.
+            ValueError: A value is not allowed. Either message says which one, what is
+                allowed, and what to change.
         """
+        _validation.check_type(
+            "solution_version",
+            solution_version,
+            SolutionVersion,
+            "a SolutionVersion, like SolutionVersion.latest_of(solution_arn)",
+        )
+        _validation.check_type(
+            "allow_any_solution", allow_any_solution, bool, "True or False"
+        )
+        for name, bucket in (
+            ("input_bucket", input_bucket),
+            ("output_bucket", output_bucket),
+        ):
+            if bucket is not None:
+                _validation.check_bucket_type(name, bucket)
+        for name, prefix in (
+            ("queries_prefix", queries_prefix),
+            ("input_prefix", input_prefix),
+            ("output_prefix", output_prefix),
+            ("results_prefix", results_prefix),
+        ):
+            _validation.check_prefix(name, prefix)
+        _validation.check_expiration(output_expiration, output_bucket)
         _validation.check_num_results(num_results)
         _validation.check_job_tags(job_tags or {})
         _validation.check_max_failed_queries(max_failed_queries)
@@ -202,6 +226,12 @@ class BatchSegmentPipeline(_Pipeline):
         _validation.check_times(poll_interval, queue_timeout, job_timeout)
 
         super().__init__(scope, construct_id)
+        stack = cdk.Stack.of(self)
+        _validation.check_arn_place(
+            "solution_version", solution_version.solution_arn, stack
+        )
+        if filter_arn is not None:
+            _validation.check_arn_place("filter_arn", filter_arn, stack)
         run_prefix = _run_prefix(self)
         storage = Storage(
             input_bucket=input_bucket

@@ -1,7 +1,8 @@
 """The buckets of a pipeline, their prefixes and how long things stay in them."""
 
+import json
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
@@ -32,13 +33,14 @@ class Storage:
         """Check the prefixes, and the paths that come of them.
 
         Args:
-            scope: The pipeline, to tell whether both buckets are the same.
+            scope: The pipeline, to tell whether the buckets are where it is.
             run_prefix: What the name of every run starts with.
 
         Raises:
-            ValueError: A prefix is malformed, contains another one, or makes paths
-                longer than Personalize accepts; or a bucket is encrypted with a
-                KMS key, which the pipeline does not grant yet.
+            ValueError: A prefix contains another one, or makes paths
+                longer than Personalize accepts; or a bucket is in another account or
+                Region, or encrypted with a KMS key, which the pipeline does not grant
+                yet.
         """
         inside = {
             "queries_prefix": self.queries_prefix,
@@ -48,9 +50,7 @@ class Storage:
             "output_prefix": self.output_prefix,
             "results_prefix": self.results_prefix,
         }
-        for name, prefix in {**inside, **outside}.items():
-            _validation.check_prefix(name, prefix)
-        if self._is_one_bucket(scope):
+        if self._is_one_bucket():
             _validation.check_disjoint({**inside, **outside})
         else:
             _validation.check_disjoint(inside)
@@ -60,19 +60,15 @@ class Storage:
             ("input_bucket", self.input_bucket),
             ("output_bucket", self.output_bucket),
         ):
-            if bucket.encryption_key is not None:
-                raise ValueError(
-                    f"{name} is encrypted with a KMS key, which this version of "
-                    "BatchSegmentPipeline does not grant to Personalize; pass a "
-                    "bucket with S3-managed encryption"
-                )
+            _check_bucket(scope, name, bucket)
 
-    def _is_one_bucket(self, scope: Construct) -> bool:
-        stack = cdk.Stack.of(scope)
-        return bool(
-            stack.resolve(self.input_bucket.bucket_name)
-            == stack.resolve(self.output_bucket.bucket_name)
-        )
+    def _is_one_bucket(self) -> bool:
+        """Tell whether both are the same, as far as synth can know."""
+        first, second = self.input_bucket, self.output_bucket
+        if first.node.path == second.node.path:
+            return True
+        names = (first.bucket_name, second.bucket_name)
+        return names[0] == names[1] and not any(map(_validation.is_token, names))
 
     def _check_lengths(self, run_prefix: str) -> None:
         run = locations.run_name(run_prefix, "")
@@ -150,6 +146,9 @@ def define_bucket(
             ),
         ],
     )
+    if bucket.policy:
+        # Data that is kept stays TLS-only.
+        bucket.policy.apply_removal_policy(removal_policy)
     cdk.Validations.of(bucket).acknowledge(
         cdk.Acknowledgment(
             id="AwsSolutions-S1",
@@ -184,6 +183,31 @@ def _expire(
             expired_object_delete_marker=True,
         ),
     ]
+
+
+def _check_bucket(scope: Construct, name: str, bucket: s3.IBucket) -> None:
+    stack = cdk.Stack.of(scope)
+    _validation.check_same_place(name, bucket.env.account, bucket.env.region, stack)
+    if _is_kms_encrypted(stack, bucket):
+        raise ValueError(
+            f"{name} is encrypted with a KMS key, which this version of "
+            "BatchSegmentPipeline does not grant to Personalize; pass a bucket with "
+            "S3-managed encryption"
+        )
+
+
+def _is_kms_encrypted(stack: cdk.Stack, bucket: s3.IBucket) -> bool:
+    """Tell whether a bucket uses KMS, with a key of its own or that of S3.
+
+    Of an imported bucket only its key is known, if that was given.
+    """
+    if bucket.encryption_key is not None:
+        return True
+    resource = bucket.node.default_child
+    if resource is None or not s3.CfnBucket.is_cfn_bucket(resource):
+        return False
+    encryption = stack.resolve(cast("s3.CfnBucket", resource).bucket_encryption)
+    return "aws:kms" in json.dumps(encryption, default=str)
 
 
 def _name(bucket: s3.IBucket) -> str:

@@ -279,6 +279,14 @@ class Workflow:
             max_delay=cdk.Duration.minutes(2),
             jitter_strategy=sfn.JitterType.FULL,
         )
+        # A grant that was just deployed takes a while to hold: some 3 minutes in all.
+        task.add_retry(
+            errors=["AccessDenied"],
+            interval=cdk.Duration.seconds(10),
+            backoff_rate=1.5,
+            max_attempts=7,
+            max_delay=cdk.Duration.seconds(30),
+        )
         # Every task can be repeated: a function that was killed is tried again.
         task.add_retry(
             errors=["States.ALL"],

@@ -159,6 +159,7 @@ def test_functions_reach_only_what_their_task_needs(stack, make_pipeline, statem
         "PollJob": {("personalize:DescribeBatchSegmentJob", jobs)},
         "Collect": {
             ("s3:GetObject", "<InputBucket>/input/*.plan/*"),
+            ("s3:ListBucket", "<InputBucket>"),
             ("s3:GetObject", "<OutputBucket>/output/*"),
             ("s3:ListBucket", "<OutputBucket>"),
             ("s3:PutObject", "<OutputBucket>/results/*"),
@@ -242,7 +243,9 @@ def test_the_owner_of_an_imported_bucket_is_told_what_to_add(make_stack):
     BatchSegmentPipeline(
         stack,
         "Segments",
-        solution_version=SolutionVersion.latest_of(SOLUTION),
+        solution_version=SolutionVersion.latest_of(
+            SOLUTION.replace("us-east-1", "eu-west-1")
+        ),
         output_bucket=s3.Bucket.from_bucket_name(stack, "Theirs", "their-bucket"),
     )
     [message] = [

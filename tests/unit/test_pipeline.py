@@ -162,8 +162,24 @@ def test_old_versions_of_functions_are_retained(stack, make_pipeline):
     template.resource_count_is("AWS::Lambda::Version", 5)
     template.all_resources(
         "AWS::Lambda::Version",
-        {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"},
+        # Not that of a deployment that fails: it would block the next one.
+        {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"},
     )
+
+
+def test_a_version_is_published_when_a_bucket_is_replaced(stack, make_pipeline):
+    bucket = s3.Bucket(stack, "Lake", bucket_name="lake")
+    make_pipeline(output_bucket=bucket)
+    versions = Template.from_stack(stack).find_resources("AWS::Lambda::Version")
+    reference = stack.resolve(bucket.bucket_name)
+    for version in versions.values():
+        assert reference in version["Properties"]["Description"]["Fn::Join"][1]
+
+
+def test_a_function_takes_grants_of_its_owner(stack, make_pipeline):
+    table = s3.Bucket(stack, "Table")
+    table.grant_read(make_pipeline().functions[0])
+    Template.from_stack(stack).resource_count_is("AWS::IAM::Policy", 1)
 
 
 def test_logs_go_with_the_stack_after_their_retention(stack, make_pipeline):
@@ -176,11 +192,16 @@ def test_logs_go_with_the_stack_after_their_retention(stack, make_pipeline):
     )
 
 
-def test_the_removal_policy_is_that_of_the_buckets(stack, make_pipeline):
-    make_pipeline(removal_policy=cdk.RemovalPolicy.DESTROY)
-    Template.from_stack(stack).all_resources(
-        "AWS::S3::Bucket", {"DeletionPolicy": "Delete"}
-    )
+@pytest.mark.parametrize(
+    ("policy", "written"),
+    [(cdk.RemovalPolicy.DESTROY, "Delete"), (cdk.RemovalPolicy.RETAIN, "Retain")],
+)
+def test_the_removal_policy_is_that_of_the_buckets_and_their_policies(
+    stack, make_pipeline, policy, written
+):
+    make_pipeline(removal_policy=policy)
+    for kind in ("AWS::S3::Bucket", "AWS::S3::BucketPolicy"):
+        Template.from_stack(stack).all_resources(kind, {"DeletionPolicy": written})
 
 
 def test_the_pipeline_shows_what_it_is_made_of(stack, make_pipeline):

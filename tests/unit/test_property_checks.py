@@ -106,6 +106,96 @@ def test_a_bad_value_is_refused_with_what_is_allowed(
         make_pipeline(**properties)
 
 
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        (
+            {"solution_version": SOLUTION},
+            "solution_version must be a SolutionVersion, like "
+            "SolutionVersion.latest_of(solution_arn), got ",
+        ),
+        (
+            {"allow_any_solution": "false"},
+            "allow_any_solution must be True or False, got 'false'",
+        ),
+        ({"input_bucket": "mine"}, "input_bucket must be a bucket, like"),
+        ({"queries_prefix": None}, "queries_prefix must be a string, like"),
+        ({"job_tags": ["a"]}, "job_tags must be a mapping, like"),
+        (
+            {"poll_interval": 300},
+            "poll_interval must be a Duration, like cdk.Duration.minutes(5), got 300",
+        ),
+        ({"output_expiration": 90}, "output_expiration must be a Duration, like"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_with_what_is_wanted(
+    make_pipeline, properties, message
+):
+    with pytest.raises(TypeError, match=re.escape(message)):
+        make_pipeline(**properties)
+
+
+@pytest.mark.parametrize("prefix", ["*/", "${aws:username}/", "a?/", "a b/"])
+def test_a_prefix_cannot_become_more_than_a_prefix_in_a_policy(make_pipeline, prefix):
+    with pytest.raises(ValueError, match="since it becomes part of policies"):
+        make_pipeline(input_prefix=prefix)
+
+
+@pytest.mark.parametrize(
+    "expiration", [cdk.Duration.days(0), cdk.Duration.hours(12), cdk.Duration.hours(25)]
+)
+def test_an_expiration_is_whole_days(make_pipeline, expiration):
+    with pytest.raises(ValueError, match="must be whole days, 1 or more, got"):
+        make_pipeline(output_expiration=expiration)
+
+
+def test_an_expiration_that_would_have_no_effect_is_refused(stack, make_pipeline):
+    with pytest.raises(ValueError, match="output_expiration has no effect"):
+        make_pipeline(
+            output_bucket=s3.Bucket(stack, "Lake"),
+            output_expiration=cdk.Duration.days(90),
+        )
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (
+            {"account": "111122223333", "region": "eu-west-1"},
+            "is in the Region us-east-1, the pipeline in eu-west-1",
+        ),
+        (
+            {"account": "999999999999", "region": "us-east-1"},
+            "is in the account 111122223333, the pipeline in 999999999999",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["solution_version", "filter_arn", "input_bucket"])
+def test_what_a_job_uses_is_where_the_pipeline_is(
+    make_stack, environment, message, name
+):
+    stack = make_stack({}, env=cdk.Environment(**environment))
+    here = "arn:aws:personalize:{region}:{account}:".format(**environment)
+    there = "arn:aws:personalize:us-east-1:111122223333:"
+    values = {
+        "solution_version": SolutionVersion.latest_of(
+            f"{there if name == 'solution_version' else here}solution/films"
+        ),
+    }
+    if name == "filter_arn":
+        values[name] = f"{there}filter/members"
+    if name == "input_bucket":
+        values[name] = s3.Bucket.from_bucket_attributes(
+            stack,
+            "Theirs",
+            bucket_name="theirs",
+            account="111122223333",
+            region="us-east-1",
+        )
+    with pytest.raises(ValueError, match=f"{name} {message}"):
+        BatchSegmentPipeline(stack, "Segments", **values)
+
+
 def test_the_way_out_that_the_history_message_names_is_accepted(make_pipeline):
     with pytest.raises(ValueError, match="at least") as error:
         make_pipeline("Bad", poll_interval=cdk.Duration.seconds(10))
@@ -130,8 +220,38 @@ def test_prefixes_in_one_shared_bucket_are_compared_with_each_other(
         )
 
 
-def test_a_bucket_with_a_kms_key_is_refused(stack, make_pipeline):
-    bucket = s3.Bucket(stack, "Kms", encryption=s3.BucketEncryption.KMS)
+def test_buckets_of_two_stacks_with_equal_ids_are_two(make_stack):
+    app = make_stack({}).node.root
+    first, second = (s3.Bucket(cdk.Stack(app, name), "Data") for name in ("One", "Two"))
+    BatchSegmentPipeline(
+        cdk.Stack(app, "Three"),
+        "Segments",
+        solution_version=SolutionVersion.latest_of(SOLUTION),
+        input_bucket=first,
+        output_bucket=second,
+        queries_prefix="a/",
+        results_prefix="a/",
+    )
+
+
+def test_two_imports_of_one_bucket_are_one(stack, make_pipeline):
+    first, second = (
+        s3.Bucket.from_bucket_name(stack, name, "data") for name in ("One", "Two")
+    )
+    with pytest.raises(ValueError, match="lie in the same bucket"):
+        make_pipeline(
+            input_bucket=first,
+            output_bucket=second,
+            queries_prefix="a/",
+            results_prefix="a/",
+        )
+
+
+@pytest.mark.parametrize(
+    "encryption", [s3.BucketEncryption.KMS, s3.BucketEncryption.KMS_MANAGED]
+)
+def test_a_bucket_with_a_kms_key_is_refused(stack, make_pipeline, encryption):
+    bucket = s3.Bucket(stack, "Kms", encryption=encryption)
     with pytest.raises(ValueError, match="output_bucket is encrypted with a KMS key"):
         make_pipeline(output_bucket=bucket)
 
@@ -200,8 +320,9 @@ def test_a_time_must_be_known_at_synth(make_pipeline):
 def test_a_region_without_personalize_is_warned_of(make_stack, region, warned):
     environment = cdk.Environment(account="111122223333", region=region)
     stack = make_stack({}, env=environment)
+    solution = SOLUTION.replace("us-east-1", region or "us-east-1")
     BatchSegmentPipeline(
-        stack, "Segments", solution_version=SolutionVersion.latest_of(SOLUTION)
+        stack, "Segments", solution_version=SolutionVersion.latest_of(solution)
     )
     assert warned == (
         "cdk-personalize-segments:regionWithoutPersonalize" in _warnings(stack)

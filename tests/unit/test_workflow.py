@@ -22,10 +22,24 @@ def _tasks(states):
 
 def test_every_task_survives_lambda_s_own_errors_and_a_crash(states):
     for name, task in _tasks(states).items():
-        service, anything = task["Retry"]
+        service, _, anything = task["Retry"]
         assert "Lambda.TooManyRequestsException" in service["ErrorEquals"], name
         assert anything["ErrorEquals"] == ["States.ALL"]
-        assert {each["JitterStrategy"] for each in task["Retry"]} == {"FULL"}
+        assert service["JitterStrategy"] == anything["JitterStrategy"] == "FULL"
+
+
+def test_a_grant_that_is_new_is_waited_for_some_three_minutes(states):
+    for name, task in _tasks(states).items():
+        _, denied, _ = task["Retry"]
+        assert denied["ErrorEquals"] == ["AccessDenied"], name
+        waits = [
+            min(
+                denied["IntervalSeconds"] * denied["BackoffRate"] ** attempt,
+                denied["MaxDelaySeconds"],
+            )
+            for attempt in range(denied["MaxAttempts"])
+        ]
+        assert 150 <= sum(waits) <= 180
 
 
 def test_no_error_passes_by_the_state_that_records_it(states):
