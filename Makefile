@@ -14,7 +14,7 @@ DATA ?=
 QUERIES ?=
 CDK := node_modules/.bin/cdk
 
-.PHONY: setup demo test test-all lint format synth lock clean
+.PHONY: setup demo test test-all test-lowest lint format synth lock clean
 
 setup: $(READY) $(CDK)
 
@@ -41,6 +41,13 @@ test: setup
 test-all: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 1200 --cov --cov-fail-under=95
 
+# The oldest CDK that pyproject.toml promises, in an environment of its own.
+test-lowest: setup
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
+	@$(BIN)/uv pip install --quiet --python $(VENV)-lowest --resolution lowest-direct . \
+		"cdk-nag>=3.0.2" "cfn-lint>=1.50" "pytest>=9" "pytest-timeout>=2.4" "syrupy>=5"
+	@$(VENV)-lowest/bin/python -m pytest tests/unit --confcutdir tests/unit
+
 lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -63,4 +70,4 @@ lock: setup
 	@$(BIN)/npm install --package-lock-only --omit-lockfile-registry-resolved --silent
 
 clean:
-	@rm -rf $(VENV) node_modules cdk.out dist
+	@rm -rf $(VENV) $(VENV)-lowest node_modules cdk.out dist

@@ -5,8 +5,10 @@ import time
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_s3 as s3
 
 from cdk_personalize_segments import BatchSegmentPipeline, SolutionVersion, _assets
+from cdk_personalize_segments.local.errors import LocalAwsError
 
 pytestmark = pytest.mark.xdist_group("deployments")
 
@@ -75,6 +77,47 @@ def test_a_run_finishes_on_the_code_that_it_started_with(
     deploy("Changing", define)
     back = pipeline.run("one")
     assert back.status == "SUCCEEDED", back.cause
+
+
+def test_a_deployment_that_fails_does_not_stand_in_the_way_of_the_next(
+    aws, deploy, define, changed_handlers
+):
+    aws.client("s3").create_bucket(Bucket="taken")
+
+    def define_with_a_taken_name(stack):
+        pipelines = define(stack)
+        bucket = s3.Bucket(stack, "Taken", bucket_name="taken")
+        bucket.node.add_dependency(pipelines["P"])
+        return pipelines
+
+    [pipeline] = deploy("Failing", define).values()
+    changed_handlers()
+    with pytest.raises(LocalAwsError, match="taken"):
+        deploy("Failing", define_with_a_taken_name)
+    pipeline.put("one", [{"itemId": "1"}])
+    assert pipeline.run("one").status == "SUCCEEDED"
+
+    deploy("Failing", define)
+    assert pipeline.run("one").error == "UnexpectedError"
+
+
+def test_functions_follow_a_bucket_that_is_replaced(aws, deploy, version):
+    def define_into(name):
+        return lambda stack: {
+            "P": BatchSegmentPipeline(
+                stack,
+                "P",
+                solution_version=SolutionVersion.from_arn(version),
+                output_bucket=s3.Bucket(stack, "Lake", bucket_name=name),
+            )
+        }
+
+    for name in ("lake-one", "lake-two"):
+        [pipeline] = deploy("Replaced", define_into(name)).values()
+        pipeline.put("one", [{"itemId": "1"}])
+        execution = pipeline.run("one")
+        assert execution.status == "SUCCEEDED", execution.cause
+        assert execution.output["manifest"].startswith(f"s3://{name}/")
 
 
 def test_two_stacks_of_one_app_do_not_meet(aws, synth, version):

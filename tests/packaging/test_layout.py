@@ -53,6 +53,14 @@ def test_handlers_import_the_standard_library_and_boto3_only():
             assert module in allowed, f"{source.name} imports {module}"
 
 
+def test_the_bare_library_needs_the_cdk_only():
+    allowed = set(sys.stdlib_module_names)
+    allowed |= {"aws_cdk", "constructs", "cdk_personalize_segments", "segment_tasks"}
+    for source in (ROOT / "constructs" / "cdk_personalize_segments").glob("*.py"):
+        for module in _absolute_imports(source):
+            assert module in allowed, f"{source.name} imports {module}"
+
+
 def test_the_construct_side_imports_nothing_of_the_local_aws_or_the_command_line():
     package = ROOT / "constructs" / "cdk_personalize_segments"
     for source in package.glob("*.py"):
