@@ -30,14 +30,7 @@ class Accounts(NamedTuple):
 
 
 def read(places: Locations, run: str, queries: int, parts: int) -> Accounts:
-    """Read the accounts of a run's parts.
-
-    Args:
-        places: The pipeline's places.
-        run: The run's name.
-        queries: How many queries it asked.
-        parts: How many parts they were dealt out to.
-    """
+    """Read the accounts of a run's parts."""
     bucket = places.output_bucket
     written = set(objects.keys(bucket, places.accounts_folder(run)))
     found = []

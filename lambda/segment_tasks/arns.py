@@ -66,11 +66,7 @@ def kind(arn: str) -> str:
 
 
 def problem(arn: object, wanted: str) -> str | None:
-    """Say why an ARN is not one of the kind that is wanted.
-
-    Args:
-        arn: The value given.
-        wanted: `SOLUTION`, `SOLUTION_VERSION` or `FILTER`.
+    """Say why an ARN is not of the kind wanted: a key of `FORMS`.
 
     Returns:
         A clause that names what was given and what is wanted, or None.
@@ -116,13 +112,9 @@ def recipe_name(recipe_arn: str) -> str:
 
 
 def job_arn(like: str, name: str) -> str:
-    """Return the ARN of a batch segment job.
+    """Return the ARN of a job beside any other Personalize ARN.
 
     The form `…:batch-segment-job/<jobName>` was observed in outputs of the
     service, and is the one of the Service Authorization Reference.
-
-    Args:
-        like: Any Personalize ARN of the same account and Region.
-        name: The job's name.
     """
     return ":".join([*like.split(":")[:5], f"batch-segment-job/{name}"])

@@ -39,12 +39,7 @@ class Request(NamedTuple):
 
 
 def read(given: object, defaults: Mapping[str, Any], run_prefix: str) -> Request:
-    """Check an execution's input.
-
-    Args:
-        given: The input, any JSON. Keys that are null count as left out.
-        defaults: `numResults`, `filterArn` and `tags` of the pipeline.
-        run_prefix: What the names of the pipeline's runs start with.
+    """Check an execution's input, any JSON; keys that are null count as left out.
 
     Returns:
         What it asks for.

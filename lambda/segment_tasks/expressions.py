@@ -74,10 +74,7 @@ class _Token(NamedTuple):
 
 
 def parse(text: str) -> tuple[Condition, ...]:
-    """Parse the `itemAttributes` of a query.
-
-    Args:
-        text: The expression, as it is after decoding the JSON around it.
+    """Parse the `itemAttributes` of a query, decoded from the JSON around it.
 
     Returns:
         Its conditions, in order.
@@ -244,20 +241,12 @@ def _refuse_misuse(token: _Token) -> None:
 
 
 def placeholders(filter_expression: str) -> frozenset[str]:
-    """Return the names of a filter's placeholders, without their `$`.
-
-    Args:
-        filter_expression: The expression, as DescribeFilter returns it.
-    """
+    """Return the names of a filter's placeholders, without their `$`."""
     return frozenset(_PLACEHOLDER.findall(_STRING.sub("", filter_expression)))
 
 
 def uses_interactions(filter_expression: str) -> bool:
-    """Tell whether a filter looks at the Interactions dataset.
-
-    Args:
-        filter_expression: The expression, as DescribeFilter returns it.
-    """
+    """Tell whether a filter looks at the Interactions dataset."""
     return bool(
         re.search(r"\bInteractions\s*\.", _STRING.sub("", filter_expression), re.I)
     )

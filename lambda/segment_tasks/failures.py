@@ -110,11 +110,8 @@ def describe(failure: RunFailure) -> dict[str, str]:
 def describe_caught(state: str, caught: dict[str, Any]) -> dict[str, str]:
     """Return an error that a state did not foresee as a failure.
 
-    Args:
-        state: The name of the state that ended with it.
-        caught: The error output of Step Functions: `Error`, and a `Cause` that is
-            JSON where a function raised, and plain text or empty where it was
-            killed.
+    Step Functions' `Cause` is JSON where a function raised, and plain text or empty
+    where it was killed.
     """
     error = str(caught.get("Error") or "")
     message = _message_of(caught.get("Cause"))
@@ -179,12 +176,7 @@ def is_not_found(error: Exception) -> bool:
 
 
 def access_denied(error: ClientError, resource: str) -> AccessDenied:
-    """Say which grant is missing.
-
-    Args:
-        error: The service's refusal. AWS names action and resource in most.
-        resource: What was asked for, where the refusal does not name it.
-    """
+    """Say which grant is missing, on this resource if the refusal names no other."""
     words = message(error)
     named = _REFUSAL.search(words)
     operation = error.operation_name
@@ -202,9 +194,6 @@ def access_denied(error: ClientError, resource: str) -> AccessDenied:
 @contextmanager
 def refusals_named(resource: str) -> Iterator[None]:
     """Turn a refusal of AWS inside the block into `AccessDenied`.
-
-    Args:
-        resource: What is asked for.
 
     Raises:
         AccessDenied: AWS refused a call for want of a grant.

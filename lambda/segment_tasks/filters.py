@@ -14,10 +14,6 @@ from .solution_versions import SolutionVersion
 def placeholders(filter_arn: str | None, version: SolutionVersion) -> frozenset[str]:
     """Check the filter of a run, and find what values its queries must give.
 
-    Args:
-        filter_arn: The filter, or None.
-        version: The solution version of the run.
-
     Returns:
         The names of its placeholders; none without a filter.
 

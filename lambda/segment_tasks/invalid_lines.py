@@ -18,12 +18,7 @@ class InvalidLines:
     """
 
     def __init__(self, places: Locations, run: str) -> None:
-        """Set where to list them.
-
-        Args:
-            places: The pipeline's places.
-            run: The run's name.
-        """
+        """Set where to list them."""
         self._bucket = places.output_bucket
         self._key = places.invalid_lines(run)
         self._writer: objects.ObjectWriter | None = None
@@ -31,13 +26,7 @@ class InvalidLines:
         self._count = 0
 
     def add(self, file: str, line: int, problems: list[Problem]) -> None:
-        """Add what is wrong with a line.
-
-        Args:
-            file: The key of the file.
-            line: The number of the line.
-            problems: What is wrong with it.
-        """
+        """Add what is wrong with a line."""
         if self._writer is None:
             self._writer = objects.ObjectWriter(
                 self._bucket, self._key, "application/x-ndjson"

@@ -15,10 +15,6 @@ ACTIVE = "ACTIVE"
 def describe(client: "PersonalizeClient", arn: str) -> Mapping[str, Any] | None:
     """Describe a job.
 
-    Args:
-        client: A client of Personalize.
-        arn: The job's ARN.
-
     Returns:
         What the service says of it, or None if it does not exist.
 
@@ -53,15 +49,7 @@ def input_of(description: Mapping[str, Any]) -> str:
 def state(
     name: str, arn: str, since: str, output: str, description: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a job as the state machine passes it on.
-
-    Args:
-        name: Its name.
-        arn: Its ARN.
-        since: When this execution took it up.
-        output: The folder that it writes to.
-        description: What the service says of it; empty right after its creation.
-    """
+    """Return a job, taken up at `since`, as the state machine passes it on."""
     return {
         "name": name,
         "arn": arn,

@@ -65,10 +65,6 @@ MAX_PLANNED_OUTPUT_BYTES: Final = 1_000_000_000
 def tag_problem(key: object, value: object) -> str | None:
     """Say what is wrong with a tag of a Personalize resource.
 
-    Args:
-        key: The tag's key.
-        value: The tag's value.
-
     Returns:
         A clause that names the rule, or None when the tag is allowed. The clause
         does not repeat the value, since the service treats tags as sensitive.
@@ -98,9 +94,6 @@ def tag_problem(key: object, value: object) -> str | None:
 
 def num_results_problem(value: object) -> str | None:
     """Say what is wrong with a number of users per segment.
-
-    Args:
-        value: The number asked for.
 
     Returns:
         A clause that gives the range, or None when the number is allowed.

@@ -40,9 +40,6 @@ def split(chunks: Iterable[bytes], longest: int = MAX_LINE_BYTES) -> Iterator[by
 def queries(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """Number the lines of a query file that hold something.
 
-    Args:
-        chunks: The file, as a stream.
-
     Yields:
         The number of each line that is not blank, from 1, and its bytes without a
         byte order mark.

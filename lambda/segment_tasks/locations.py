@@ -45,11 +45,7 @@ class Locations:
     """The buckets and prefixes of a pipeline, and the keys of its runs."""
 
     def __init__(self, environment: dict[str, str] | None = None) -> None:
-        """Read the places from a function's environment.
-
-        Args:
-            environment: The variables. Default: those of this process.
-        """
+        """Read the places from the environment: that of a function, or this one."""
         values = os.environ if environment is None else environment
         self.input_bucket = values["INPUT_BUCKET"]
         self.queries_prefix = values["QUERIES_PREFIX"]

@@ -31,11 +31,7 @@ class Matching:
     """
 
     def __init__(self, asked: Iterable[Asked]) -> None:
-        """Set what was asked.
-
-        Args:
-            asked: The queries, in the order of the part.
-        """
+        """Set what was asked."""
         self.asked = tuple(asked)
         self.unrecognized = 0
         self._answers: list[Answer | None] = [None] * len(self.asked)
@@ -50,9 +46,6 @@ class Matching:
 
         Whether the service echoes filter values is not known. Where it does not,
         queries that differ in them only are told apart by their order.
-
-        Args:
-            answer: What the line says, or None where it cannot be read.
         """
         for index in self._candidates(answer):
             if self._answers[index] is None:

@@ -32,10 +32,6 @@ class ObjectReader:
     def __init__(self, bucket: str, key: str) -> None:
         """Open the newest version of an object.
 
-        Args:
-            bucket: The bucket.
-            key: The object's key.
-
         Raises:
             FileNotFoundError: There is no such object.
             AccessDenied: It may not be read.
@@ -92,13 +88,7 @@ class ObjectWriter:
     """
 
     def __init__(self, bucket: str, key: str, content_type: str) -> None:
-        """Set where to write.
-
-        Args:
-            bucket: The bucket.
-            key: The object's key.
-            content_type: Its media type.
-        """
+        """Set where to write."""
         self._target: dict[str, Any] = {"Bucket": bucket, "Key": key}
         self._content_type = content_type
         self._location = uri(bucket, key)
@@ -227,11 +217,6 @@ def write(bucket: str, key: str, data: bytes, content_type: str) -> None:
 
 def keys(bucket: str, prefix: str, at_most: int | None = None) -> Iterator[str]:
     """List keys in their order, which is that of their UTF-8 bytes.
-
-    Args:
-        bucket: The bucket.
-        prefix: What the keys start with.
-        at_most: How many to list. Default: all.
 
     Raises:
         AccessDenied: The bucket may not be listed.

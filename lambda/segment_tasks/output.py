@@ -62,9 +62,6 @@ class _MalformedError(Exception):
 def scan(chunks: Iterable[bytes]) -> Iterator[Answer | None]:
     """Find what each line of an output file says.
 
-    Args:
-        chunks: The file, as a stream.
-
     Yields:
         An answer for each line that is not blank, or None where it cannot be read.
     """
@@ -85,10 +82,6 @@ def scan(chunks: Iterable[bytes]) -> Iterator[Answer | None]:
 
 def slices(chunks: Iterable[bytes], spans: Sequence[Span]) -> Iterator[list[str]]:
     """Read users.
-
-    Args:
-        chunks: The file that was scanned, as a stream.
-        spans: Where the users are, in ascending order.
 
     Yields:
         The users of each span.

@@ -13,10 +13,6 @@ def per_part(recipe: str, num_results: int) -> int:
 
     As many as a file may hold, but fewer where the output of so many would be too
     large to account for in one go.
-
-    Args:
-        recipe: The recipe's name.
-        num_results: Users per segment.
     """
     planned = limits.MAX_PLANNED_OUTPUT_BYTES // (num_results * limits.BYTES_PER_USER)
     return min(limits.QUERIES_PER_FILE[recipe], max(1, planned))
@@ -31,13 +27,7 @@ class PartsWriter:
     """
 
     def __init__(self, places: Locations, run: str, most: int) -> None:
-        """Set where to write.
-
-        Args:
-            places: The pipeline's places.
-            run: The run's name.
-            most: How many queries one part holds.
-        """
+        """Set where to write, and how many queries a part holds at most."""
         self._places = places
         self._run = run
         self._most = most
@@ -59,13 +49,7 @@ class PartsWriter:
         self._input, self._index = [], []
 
     def add(self, file: str, line: int, query: Query) -> None:
-        """Add a query.
-
-        Args:
-            file: The key of the file that asks it.
-            line: The number of its line.
-            query: The query.
-        """
+        """Add a query."""
         self.queries += 1
         self._bytes += len(query.text.encode()) + 1
         if self.parts > limits.MAX_INPUT_FILES or self._bytes > limits.MAX_INPUT_BYTES:

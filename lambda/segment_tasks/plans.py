@@ -18,13 +18,6 @@ def write(
 ) -> dict[str, Any]:
     """Commit a run's prepared input.
 
-    Args:
-        places: The pipeline's places.
-        run: The run, as the state machine passes it on.
-        parts: How many parts the input has.
-        sources: The query files that it was made from.
-        notes: What is worth knowing, as sentences.
-
     Returns:
         The plan.
     """
@@ -49,11 +42,6 @@ def read(places: Locations, run: str) -> dict[str, Any] | None:
 
 def resumed(places: Locations, name: str, old: str) -> dict[str, Any]:
     """Commit a run that uses the prepared input of another.
-
-    Args:
-        places: The pipeline's places.
-        name: The new run's name.
-        old: The name of the run to resume.
 
     Returns:
         The plan.

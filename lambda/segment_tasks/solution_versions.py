@@ -32,11 +32,6 @@ class SolutionVersion(NamedTuple):
 def find(asked_arn: str | None, defaults: Mapping[str, Any]) -> SolutionVersion:
     """Find the solution version of a run, and check it.
 
-    Args:
-        asked_arn: The version that the execution names, or None.
-        defaults: `solutionVersionArn` or `solutionArn` of the pipeline, and
-            `allowAnySolution`.
-
     Returns:
         The version, ACTIVE and of a USER_SEGMENTATION recipe.
 

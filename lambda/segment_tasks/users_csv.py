@@ -9,13 +9,7 @@ _NEEDS_QUOTES: Final = re.compile('[",\r\n]')
 
 
 def rows(query_id: str, first_rank: int, users: Sequence[str]) -> bytes:
-    """Return rows of the table, as CSV of RFC 4180 with line feeds.
-
-    Args:
-        query_id: The query that the users belong to.
-        first_rank: The rank of the first of them; the best user of a segment has 1.
-        users: Their ids.
-    """
+    """Return rows of the table, as CSV of RFC 4180 with line feeds."""
     if _NEEDS_QUOTES.search("\t".join(users)):
         users = [_quoted(user) for user in users]
     return "".join(
