@@ -78,8 +78,8 @@ def _demo(data: Path, queries: Path, scratch: Path) -> int:
             _deploy(aws, version_arn, scratch)
         pipeline = pipelines.find(Account(), pipelines.Wanted(stack=STACK))
         key = runs.upload(pipeline, queries)
-        execution_arn = runs.start(pipeline, {"queries": key})
-        ended = runs.wait(pipeline, execution_arn, slowest=LOOK_SECONDS)
+        started = runs.start(pipeline, {"queries": key})
+        ended = runs.wait(pipeline, started.execution_arn, slowest=LOOK_SECONDS)
         titles = _titles(data)
         return report.run_ended(
             pipeline, ended, lambda query: _with_title(query, titles)

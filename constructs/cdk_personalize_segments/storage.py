@@ -71,7 +71,7 @@ class Storage:
         return names[0] == names[1] and not any(map(_validation.is_token, names))
 
     def _check_lengths(self, run_prefix: str) -> None:
-        run = locations.run_name(run_prefix, "")
+        run = locations.run_name(run_prefix, "", "")
         part = locations.part_file(0)
         _validation.check_path_length(
             "input_prefix",

@@ -5,10 +5,9 @@ import logging
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from . import matching, objects, output, users_csv
-from .failures import OutputIncomplete
+from . import matching, objects, output, plans, users_csv
 from .lines import split
-from .locations import Locations, bucket_and_key, output_file, uri
+from .locations import Locations, bucket_and_key, output_file
 from .matching import Asked, Matching
 from .output import Answer, Span
 
@@ -52,6 +51,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
         **_statuses(answers),
         "users": sum(counts),
         "unrecognized": found.unrecognized,
+        "byOrder": found.by_order,
     }
     objects.write_json(
         places.output_bucket, places.part_account(run["name"], part), account
@@ -65,10 +65,7 @@ def _asked(places: Locations, prepared: str, part: int) -> Iterator[Asked]:
     try:
         reader = objects.ObjectReader(places.input_bucket, key)
     except FileNotFoundError:
-        raise OutputIncomplete(
-            f"{uri(places.input_bucket, key)}, which says what was asked, is gone; "
-            "prepared input is kept for 30 days. The raw output is not touched."
-        ) from None
+        raise plans.gone(places.input_bucket, key) from None
     for line in split(reader.chunks()):
         yield Asked(**json.loads(line))
 

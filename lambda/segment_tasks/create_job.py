@@ -30,15 +30,19 @@ from .failures import (
 _log = logging.getLogger(__name__)
 
 # A slot comes free when another job ends, which takes minutes: look often at first,
-# then such that a day of waiting stays small in the execution's history.
+# then such that a day of waiting, for whatever it is, stays small in the execution's
+# history.
 _SLOT_WAIT: Final = (60, 120)
-_LATER_SLOT_WAIT: Final = (240, 360)
-_EARLY_ATTEMPTS: Final = 10
 _TRANSIENT_WAIT: Final = (5, 20)
+_LATER_WAIT: Final = (240, 360)
+_EARLY_ATTEMPTS: Final = 10
 _REFUSED_WAIT: Final = (15, 30)
-# A role or grant that is new takes effect after a while.
+# A role or grant that is new takes effect after a while; so may a job that is new be
+# known by its name only.
 _PROPAGATION_SECONDS: Final = 180
 _NO_SLOT: Final = frozenset({"LimitExceededException", "ResourceInUseException"})
+_EXISTS: Final = "ResourceAlreadyExistsException"
+_INVALID: Final = "InvalidInputException"
 _SPEAKS_OF_ACCESS: Final = re.compile(
     r"\brole\b|assume|privilege|permission|authori[sz]|access", re.IGNORECASE
 )
@@ -103,10 +107,10 @@ class _Creation:
             answer = clients.personalize_once().create_batch_segment_job(
                 **self._request()
             )
-        except SDK_ERRORS:
+        except SDK_ERRORS as error:
             # Whatever it says: an earlier answer may have been lost, and the last
             # slot may be taken by this very job.
-            found = self._describe(name)
+            found = self._look_after(error)
             if found is None:
                 raise
             if not self._same_work(found) or jobs.output_of(found) != self._output():
@@ -120,6 +124,15 @@ class _Creation:
             name, answer["batchSegmentJobArn"], self._now, self._output(), {}
         )
         return self._created(job, self._poll_interval)
+
+    def _look_after(self, refusal: Exception) -> Mapping[str, Any] | None:
+        try:
+            return self._describe(self._run["jobName"])
+        except SDK_ERRORS as error:
+            # What the service said first decides: the next attempt looks again.
+            if is_transient(error):
+                raise refusal from error
+            raise
 
     def _request(self) -> dict[str, Any]:
         run = self._run
@@ -168,21 +181,25 @@ class _Creation:
 
     def _after(self, error: Exception) -> dict[str, Any]:
         """Wait after an error that passes, or fail in the service's words."""
-        if isinstance(error, ClientError) and code(error) in _NO_SLOT:
-            early = self._waiting["attempts"] < _EARLY_ATTEMPTS
-            return self._wait(_SLOT_WAIT if early else _LATER_SLOT_WAIT, error)
-        if is_transient(error):
-            return self._wait(_TRANSIENT_WAIT, error)
-        if self._may_be_propagation(error):
+        no_slot = isinstance(error, ClientError) and code(error) in _NO_SLOT
+        if no_slot or is_transient(error):
+            if self._waiting["attempts"] >= _EARLY_ATTEMPTS:
+                return self._wait(_LATER_WAIT, error)
+            return self._wait(_SLOT_WAIT if no_slot else _TRANSIENT_WAIT, error)
+        if self._may_settle(error):
             return self._wait(_REFUSED_WAIT, error, refused=True)
         raise self._final(error) from error
 
-    def _may_be_propagation(self, error: Exception) -> bool:
-        refused = is_denied(error) or (
-            _is_invalid_input(error)
-            and any(
-                each.search(message(error))
-                for each in (_SPEAKS_OF_ACCESS, _SPEAKS_OF_S3)
+    def _may_settle(self, error: Exception) -> bool:
+        refused = (
+            is_denied(error)
+            or _is(error, _EXISTS)
+            or (
+                _is(error, _INVALID)
+                and any(
+                    each.search(message(error))
+                    for each in (_SPEAKS_OF_ACCESS, _SPEAKS_OF_S3)
+                )
             )
         )
         since = self._waiting["refusedSince"] or self._now
@@ -225,7 +242,7 @@ class _Creation:
         if is_denied(error):
             return access_denied(error, self._arn(self._run["jobName"]))
         refused = f"Personalize refused to create the job ({code(error)}): {words}"
-        if _is_invalid_input(error) and _SPEAKS_OF_ACCESS.search(words):
+        if _is(error, _INVALID) and _SPEAKS_OF_ACCESS.search(words):
             return AccessDenied(
                 f"{refused.rstrip('.')}. Allow Personalize s3:GetObject on "
                 f"{self._run['input']} and s3:PutObject on {self._run['output']}, and "
@@ -236,13 +253,20 @@ class _Creation:
             if self._run["filterArn"] and "filter" in words.lower():
                 return FilterNotUsable(refused)
             return SolutionVersionNotUsable(refused)
-        if code(error) in {"InvalidInputException", "TooManyTagsException"}:
+        if code(error) in {_INVALID, "TooManyTagsException"}:
             return InvalidInput(refused)
+        if code(error) == _EXISTS:
+            return JobFailed(
+                f"{refused.rstrip('.')}; but no job {self._run['jobName']} can be "
+                "found, and job names can be used once only. Start an execution with "
+                f'{{"resume": "{self._run["name"]}"}}, which uses the same input under '
+                "a new name."
+            )
         return JobFailed(refused)
 
 
-def _is_invalid_input(error: Exception) -> bool:
-    return isinstance(error, ClientError) and code(error) == "InvalidInputException"
+def _is(error: Exception, wanted: str) -> bool:
+    return isinstance(error, ClientError) and code(error) == wanted
 
 
 def _jittered(between: tuple[int, int], seed: str) -> int:

@@ -62,9 +62,9 @@ def read(given: object, defaults: Mapping[str, Any], run_prefix: str) -> Request
     resume = _resume(values, run_prefix)
     return Request(
         queries=_queries(values.get("queries")),
-        num_results=_num_results(values.get("numResults", defaults["numResults"])),
-        filter_arn=_arn("filterArn", values, arns.FILTER) or defaults["filterArn"],
-        solution_version_arn=_arn("solutionVersionArn", values, arns.SOLUTION_VERSION),
+        num_results=_num_results(values, defaults),
+        filter_arn=_filter(values, defaults),
+        solution_version_arn=_solution_version(values, defaults),
         tags=_tags(values.get("tags", {}), defaults["tags"]),
         resume=resume,
     )
@@ -104,20 +104,44 @@ def _queries(value: object) -> str | None:
     )
 
 
-def _num_results(value: object) -> int:
-    problem = limits.num_results_problem(value)
-    if problem or not isinstance(value, int):
-        raise InvalidInput(f"In the execution input, numResults {problem}.")
-    return value
+# The pipeline's own values may be known at deployment only, hence unchecked until now.
+def _num_results(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> int:
+    where, value = "The pipeline's num_results", defaults["numResults"]
+    if "numResults" in values:
+        where, value = "In the execution input, numResults", values["numResults"]
+    _refuse(where, limits.num_results_problem(value))
+    return int(value)
 
 
-def _arn(key: str, values: Mapping[str, Any], kind: str) -> str | None:
-    if key not in values:
+def _filter(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> str | None:
+    if "filterArn" in values:
+        return _arn("In the execution input, filterArn", values["filterArn"])
+    # A parameter of the stack that is left empty means none.
+    default = defaults["filterArn"]
+    return _arn("The pipeline's filter_arn", default) if default else None
+
+
+def _solution_version(
+    values: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> str | None:
+    kind, own = arns.SOLUTION_VERSION, defaults["solutionVersionArn"]
+    if own is None:
+        kind, own = arns.SOLUTION, defaults["solutionArn"]
+    _arn("The pipeline's solution_version", own, kind)
+    if "solutionVersionArn" not in values:
         return None
-    problem = arns.problem(values[key], kind)
+    where = "In the execution input, solutionVersionArn"
+    return _arn(where, values["solutionVersionArn"], arns.SOLUTION_VERSION)
+
+
+def _arn(where: str, value: object, kind: str = arns.FILTER) -> str:
+    _refuse(where, arns.problem(value, kind))
+    return str(value)
+
+
+def _refuse(where: str, problem: str | None) -> None:
     if problem:
-        raise InvalidInput(f"In the execution input, {key} {problem}.")
-    return str(values[key])
+        raise InvalidInput(f"{where} {problem}.")
 
 
 def _tags(value: object, defaults: Mapping[str, str]) -> dict[str, str]:
@@ -126,10 +150,12 @@ def _tags(value: object, defaults: Mapping[str, str]) -> dict[str, str]:
             "In the execution input, tags must be an object of keys and values, got "
             f"{_kind(value)}."
         )
-    for key, text in value.items():
-        problem = limits.tag_problem(key, text)
-        if problem:
-            raise InvalidInput(f"In the execution input, tags are wrong: {problem}.")
+    for where, given in (
+        ("The pipeline's job_tags are wrong:", defaults),
+        ("In the execution input, tags are wrong:", value),
+    ):
+        for key, text in given.items():
+            _refuse(where, limits.tag_problem(key, text))
     tags = {**defaults, **value}
     if len(tags) > limits.MAX_TAGS:
         raise InvalidInput(

@@ -1,14 +1,8 @@
 """The filter of a run: checked to fit its solution version."""
 
 from . import clients, expressions, limits
-from .failures import (
-    SDK_ERRORS,
-    FilterNotUsable,
-    is_not_found,
-    message,
-    refusals_named,
-)
-from .solution_versions import SolutionVersion
+from .failures import FilterNotUsable
+from .solution_versions import SolutionVersion, check_active, lookup
 
 
 def placeholders(filter_arn: str | None, version: SolutionVersion) -> frozenset[str]:
@@ -25,24 +19,9 @@ def placeholders(filter_arn: str | None, version: SolutionVersion) -> frozenset[
     """
     if filter_arn is None:
         return frozenset()
-    with refusals_named(filter_arn):
-        try:
-            answer = clients.personalize().describe_filter(filterArn=filter_arn)
-        except SDK_ERRORS as error:
-            if is_not_found(error):
-                raise FilterNotUsable(
-                    f"The filter {filter_arn} does not exist in this account and "
-                    f"Region ({message(error)}); correct the ARN."
-                ) from error
-            raise
-    found = answer["filter"]
-    status = found.get("status", "")
-    if status != "ACTIVE":
-        reason = found.get("failureReason")
-        raise FilterNotUsable(
-            f"The filter {filter_arn} is {status}{f' ({reason})' if reason else ''}; "
-            "a job needs one that is ACTIVE."
-        )
+    with lookup("filter", filter_arn, FilterNotUsable):
+        found = clients.personalize().describe_filter(filterArn=filter_arn)["filter"]
+    check_active("filter", filter_arn, found, FilterNotUsable)
     if found["datasetGroupArn"] != version.dataset_group_arn:
         raise FilterNotUsable(
             f"The filter {filter_arn} belongs to the dataset group "

@@ -3,11 +3,13 @@
 import logging
 from typing import Any, Final
 
-from . import accounts, manifest, plans, times
+from . import accounts, jobs, manifest, plans, times
 from .accounts import Accounts
 from .failures import (
     MAX_CAUSE_LENGTH,
     AccessDenied,
+    InvalidInput,
+    JobFailed,
     OutputIncomplete,
     RunFailure,
     TooManyFailedQueries,
@@ -15,7 +17,7 @@ from .failures import (
     describe_caught,
     shorten,
 )
-from .locations import Locations, run_name, uri
+from .locations import Locations, run_of, uri
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +26,8 @@ _LOOK_SECONDS: Final = 300
 _SOON_SECONDS: Final = 60
 # Looking again at so many parts goes into the execution's history each time.
 _MANY_PARTS: Final = 100
+# Failures after which there is nothing that a resumed run could collect.
+_WITHOUT_JOB: Final = frozenset({JobFailed.__name__, OutputIncomplete.__name__})
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -38,11 +42,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         The run's result, what is still missing, or its failure.
     """
     places = Locations()
-    name = (event["run"] or {}).get("name") or run_name(
-        places.run_prefix, event["execution"]["arn"]
-    )
+    name = (event["run"] or {}).get("name") or run_of(places, event["execution"])
     if event["failure"] is not None:
-        return _record(event, places, name, _given_failure(event["failure"]))
+        failure = _given_failure(event["failure"])
+        failure["cause"] += _way_back(event["job"], name, failure)
+        return _record(event, places, name, failure)
     try:
         return _account(event, places, name)
     except OutputIncomplete as failure:
@@ -55,15 +59,24 @@ def _given_failure(failure: dict[str, Any]) -> dict[str, str]:
     return {"error": failure["error"], "cause": failure["cause"]}
 
 
+def _way_back(job: dict[str, Any] | None, name: str, failure: dict[str, str]) -> str:
+    """Say how to come by the segments of a job that does not end with its run."""
+    cause = failure["cause"]
+    if job is None or jobs.has_failed(job) or '"resume"' in cause:
+        return ""
+    if failure["error"] in _WITHOUT_JOB:
+        return ""
+    return (
+        f" The job {job['name']} goes on in Personalize or is done; start an execution "
+        f'with {{"resume": "{name}"}} to collect its segments.'
+    )
+
+
 def _account(event: dict[str, Any], places: Locations, name: str) -> dict[str, Any]:
     """Account for every query of a run whose job is done."""
     plan = plans.read(places, name)
     if plan is None:
-        raise OutputIncomplete(
-            f"{uri(places.input_bucket, places.plan(name))}, which says what was "
-            "asked, is gone; prepared input is kept for 30 days. The raw output is not "
-            "touched."
-        )
+        raise plans.gone(places.input_bucket, places.plan(name))
     found = accounts.read(places, name, plan["run"]["queries"], plan["parts"])
     left = _LOOK_SECONDS - times.seconds_since(_since(event), event["now"])
     if found.incomplete and left > 0:
@@ -104,7 +117,14 @@ def _verdict(
             f'{{"resume": "{name}"}} to look once more.'
         )
     failed, most = found.sum("failed"), event["maxFailedQueries"]
-    if most is not None and failed > most:
+    if most is None:
+        return None
+    if isinstance(most, bool) or not isinstance(most, int) or most < 0:
+        return InvalidInput(
+            "The pipeline's max_failed_queries must be a whole number, 0 or more, got "
+            f"{most!r}; correct it. All results are saved in {results}."
+        )
+    if failed > most:
         return TooManyFailedQueries(
             f"{failed:,} of {found.queries:,} queries failed, and max_failed_queries "
             f"is {most:,}. All results are saved in {results}; beneath queries/ there "

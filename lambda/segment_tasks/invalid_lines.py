@@ -9,6 +9,8 @@ from .locations import Locations, uri
 from .queries import Problem
 
 _IN_CAUSE: Final = 5
+# Whoever has more has made one mistake in all of them.
+_MOST: Final = 10_000
 
 
 class InvalidLines:
@@ -41,6 +43,11 @@ class InvalidLines:
                 )
             )
 
+    @property
+    def full(self) -> bool:
+        """Whether there are so many that looking for more is of no use."""
+        return self._count >= _MOST
+
     def refuse(self) -> None:
         """Refuse the run if there is any.
 
@@ -50,8 +57,9 @@ class InvalidLines:
         if self._count:
             lines = "1 line" if self._count == 1 else f"{self._count:,} lines"
             raise InvalidInput(
-                f"{lines} of the query files cannot be used, so nothing was started. "
-                f"{'; '.join(self._first)}. All of them are listed in "
+                f"{'At least ' if self.full else ''}{lines} of the query files cannot "
+                "be used, so nothing was started. "
+                f"{'; '.join(self._first)}. They are listed in "
                 f"{uri(self._bucket, self._key)}; correct them and start again."
             )
 

@@ -58,5 +58,6 @@ def state(
         "createdAt": times.text(description.get("creationDateTime")),
         "updatedAt": times.text(description.get("lastUpdatedDateTime")),
         "finishedAt": None,
+        "refusedSince": None,
         "output": output,
     }

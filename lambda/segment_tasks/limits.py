@@ -6,6 +6,7 @@ and quotas" and the service model of the AWS SDK.
 """
 
 from typing import Final
+from unicodedata import category
 
 # Users per segment: the guide gives a default of 25 and a maximum of 5 million;
 # the service model has no minimum.
@@ -82,9 +83,7 @@ def tag_problem(key: object, value: object) -> str | None:
         return f"keys that start with 'aws:' are reserved, got {key!r}"
     for text in (key, value):
         for character in text:
-            if not (character.isalnum() or character.isspace()) and (
-                character not in TAG_SYMBOLS
-            ):
+            if character not in TAG_SYMBOLS and category(character)[0] not in "LZN":
                 return (
                     f"the character {character!r} is not allowed (key {key!r}); "
                     f"use letters, digits, spaces and {TAG_SYMBOLS}"

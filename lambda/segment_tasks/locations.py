@@ -2,16 +2,23 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from typing import Final
 
 MAX_RUN_PREFIX_LENGTH: Final = 33
 _HASH_LENGTH: Final = 16
+_TO_THE_SECOND: Final = len("2026-01-05T06:00:00")
 MAX_RUN_LENGTH: Final = MAX_RUN_PREFIX_LENGTH + 1 + _HASH_LENGTH
 
 
-def run_name(run_prefix: str, execution_arn: str) -> str:
-    """Name a run after its execution, so that every retry finds its own job."""
-    digest = hashlib.sha256(execution_arn.encode()).hexdigest()[:_HASH_LENGTH]
+def run_name(run_prefix: str, execution_arn: str, started_at: str) -> str:
+    """Name a run after its execution, so that every retry finds its own job.
+
+    The start, in ISO 8601 and UTC, counts to the second: names of executions, and so
+    their ARNs, can be used again after a while.
+    """
+    execution = f"{execution_arn} {started_at[:_TO_THE_SECOND]}"
+    digest = hashlib.sha256(execution.encode()).hexdigest()[:_HASH_LENGTH]
     return f"{run_prefix}-{digest}"
 
 
@@ -114,3 +121,8 @@ class Locations:
     def part_account(self, run: str, part: int) -> str:
         """Return the key of the account of a part: counts of what became of it."""
         return f"{self.accounts_folder(run)}{part_name(part)}.json"
+
+
+def run_of(places: Locations, execution: Mapping[str, str]) -> str:
+    """Name the run of an execution, as the state machine passes that on."""
+    return run_name(places.run_prefix, execution["arn"], execution["startedAt"])

@@ -113,6 +113,13 @@ def _notes(
             f"{unrecognized:,} lines of the raw output answer no query of this run, or "
             "cannot be read; nothing in the results comes from them."
         )
+    by_order = accounts.sum("byOrder")
+    if by_order:
+        notes.append(
+            f"{by_order:,} queries that differ in filter values only were matched to "
+            "their segments by the order of lines, which the service does not promise; "
+            "its output does not repeat filter values."
+        )
     return notes
 
 

@@ -28,12 +28,14 @@ class Matching:
     Attributes:
         asked: The queries, in the order of the part.
         unrecognized: How many lines of the output answer none of them.
+        by_order: How many queries got one of several answers by their order only.
     """
 
     def __init__(self, asked: Iterable[Asked]) -> None:
         """Set what was asked."""
         self.asked = tuple(asked)
         self.unrecognized = 0
+        self.by_order = 0
         self._answers: list[Answer | None] = [None] * len(self.asked)
         self._by_query: dict[str, list[int]] = {}
         self._by_subject: dict[str, list[int]] = {}
@@ -47,9 +49,12 @@ class Matching:
         Whether the service echoes filter values is not known. Where it does not,
         queries that differ in them only are told apart by their order.
         """
-        for index in self._candidates(answer):
+        candidates = self._candidates(answer)
+        for index in candidates:
             if self._answers[index] is None:
                 self._answers[index] = answer
+                same = self._by_query[_identity(self.asked[index].query)]
+                self.by_order += len(same) < len(candidates)
                 return
         self.unrecognized += 1
 

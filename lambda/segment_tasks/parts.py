@@ -7,6 +7,11 @@ from .failures import InvalidInput
 from .locations import Locations
 from .queries import Query
 
+_CONTENT_TYPE: Final = "application/x-ndjson"
+_EACH: Final = 'and run each with {"queries": "<folder>"}'
+# Up to this many times of what one job takes is told exactly.
+_FAR: Final = 10
+
 
 def per_part(recipe: str, num_results: int) -> int:
     """Return how many queries go into one part.
@@ -54,6 +59,7 @@ class PartsWriter:
         self._bytes += len(query.text.encode()) + 1
         if self.parts > limits.MAX_INPUT_FILES or self._bytes > limits.MAX_INPUT_BYTES:
             self.stop()
+            self._check_far_beyond()
         if self._stopped:
             return
         self._input.append(f"{query.text}\n")
@@ -87,6 +93,16 @@ class PartsWriter:
                 if key not in self.written:
                     objects.delete(self._places.input_bucket, key)
 
+    def _check_far_beyond(self) -> None:
+        """Refuse so much that even counting it would outlast the function."""
+        files, size = _FAR * limits.MAX_INPUT_FILES, _FAR * limits.MAX_INPUT_BYTES
+        if self.parts > files or self._bytes > size:
+            raise InvalidInput(
+                f"The query files hold more than {files * self._most:,} queries or "
+                f"{size:,} bytes of them, {_FAR} times what one job takes; spread them "
+                f"over several folders {_EACH}."
+            )
+
     def _write(self) -> None:
         number = self.parts - 1
         bucket = self._places.input_bucket
@@ -105,17 +121,11 @@ class PartsWriter:
                 f"{self.queries:,} queries at {self._most} a file (fewer, the more "
                 f"users a segment may have) make {self.parts:,} files, and one job "
                 f"takes at most {limits.MAX_INPUT_FILES:,} files, so at most {most:,} "
-                f"queries; spread them over {-(-self.queries // most)} folders and run "
-                "each with "
-                '{"queries": "<folder>"}.'
+                f"queries; spread them over {-(-self.queries // most)} folders {_EACH}."
             )
         if self._bytes > limits.MAX_INPUT_BYTES:
             runs = -(-self._bytes // limits.MAX_INPUT_BYTES)
             raise InvalidInput(
                 f"The queries have {self._bytes:,} bytes, and one job takes at most "
-                f"{limits.MAX_INPUT_BYTES:,}; spread them over {runs} folders and run "
-                'each with {"queries": "<folder>"}.'
+                f"{limits.MAX_INPUT_BYTES:,}; spread them over {runs} folders {_EACH}."
             )
-
-
-_CONTENT_TYPE: Final = "application/x-ndjson"

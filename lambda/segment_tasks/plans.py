@@ -3,10 +3,11 @@
 from typing import Any, Final
 
 from . import objects
-from .failures import InvalidInput
+from .failures import InvalidInput, OutputIncomplete
 from .locations import Locations, uri
 
 _SCHEMA_VERSION: Final = 1
+_KEPT: Final = "a pipeline's own bucket keeps prepared input for 30 days"
 
 
 def write(
@@ -40,6 +41,14 @@ def read(places: Locations, run: str) -> dict[str, Any] | None:
     return plan
 
 
+def gone(bucket: str, key: str) -> OutputIncomplete:
+    """Say that the record of what was asked is gone."""
+    return OutputIncomplete(
+        f"{uri(bucket, key)}, which says what was asked, is gone; {_KEPT}. The raw "
+        "output is not touched."
+    )
+
+
 def resumed(places: Locations, name: str, old: str) -> dict[str, Any]:
     """Commit a run that uses the prepared input of another.
 
@@ -54,8 +63,8 @@ def resumed(places: Locations, name: str, old: str) -> dict[str, Any]:
     if not plan or not prepared:
         raise InvalidInput(
             f"The run {old} cannot be resumed: there is no such run, it ended before "
-            "its input was prepared, or the prepared input has expired (it is kept for "
-            "30 days); start a run without resume."
+            "its input was prepared, or the prepared input has expired "
+            f"({_KEPT}); start a run without resume."
         )
     run = {
         **plan["run"],

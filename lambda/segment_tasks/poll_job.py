@@ -108,8 +108,8 @@ def _unanswered(event: dict[str, Any], error: Exception) -> dict[str, Any]:
     """Look again after an error that passes; it says nothing about the job."""
     job = event["job"]
     if is_denied(error):
-        first_look = _SETTLING_SECONDS + event["pollIntervalSeconds"]
-        if times.seconds_since(job["since"], event["now"]) > first_look:
+        job = {**job, "refusedSince": job["refusedSince"] or event["now"]}
+        if times.seconds_since(job["refusedSince"], event["now"]) >= _SETTLING_SECONDS:
             raise access_denied(error, job["arn"]) from error  # type: ignore[arg-type]
     elif not is_transient(error):
         raise error

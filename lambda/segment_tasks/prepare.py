@@ -17,7 +17,7 @@ from . import (
 from .execution_input import Request
 from .failures import AccessDenied, InvalidInput, RunFailure, describe
 from .invalid_lines import InvalidLines
-from .locations import Locations, run_name, uri
+from .locations import Locations, run_of, uri
 from .parts import PartsWriter, per_part
 from .solution_versions import SolutionVersion
 
@@ -39,7 +39,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             tries again: a grant that was just given takes a while to hold.
     """
     places = Locations()
-    name = run_name(places.run_prefix, event["execution"]["arn"])
+    name = run_of(places, event["execution"])
     try:
         plan = plans.read(places, name) or _plan(event, places, name)
     except AccessDenied:
@@ -89,6 +89,10 @@ def _read(
                 else:
                     parts.stop()
                     invalid.add(key, number, query)
+                    if invalid.full:
+                        break
+            if invalid.full:
+                break
             used.append(
                 {
                     "key": key,

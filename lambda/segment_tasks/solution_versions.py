@@ -1,12 +1,16 @@
 """The solution version of a run: found, and checked to fit a batch segment job."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
 
 from . import arns, clients, limits
 from .failures import (
-    SDK_ERRORS,
+    RunFailure,
     SolutionVersionNotUsable,
+    code,
     is_not_found,
     message,
     refusals_named,
@@ -58,15 +62,12 @@ def _check_solution(asked_arn: str, defaults: Mapping[str, Any]) -> None:
 
 
 def _latest(solution_arn: str) -> str:
-    with refusals_named(solution_arn):
-        try:
-            solution = clients.personalize().describe_solution(solutionArn=solution_arn)
-        except SDK_ERRORS as error:
-            raise _unless_missing(error, "solution", solution_arn) from error
+    with lookup("solution", solution_arn, SolutionVersionNotUsable):
+        solution = clients.personalize().describe_solution(solutionArn=solution_arn)
     latest = solution["solution"].get("latestSolutionVersion", {})
     if latest.get("status") == _ACTIVE:
         return latest["solutionVersionArn"]
-    with refusals_named(solution_arn):
+    with lookup("solution", solution_arn, SolutionVersionNotUsable):
         active = [
             each for each in _versions(solution_arn) if each.get("status") == _ACTIVE
         ]
@@ -93,13 +94,8 @@ def _versions(solution_arn: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _checked(arn: str) -> SolutionVersion:
-    with refusals_named(arn):
-        try:
-            answer = clients.personalize().describe_solution_version(
-                solutionVersionArn=arn
-            )
-        except SDK_ERRORS as error:
-            raise _unless_missing(error, "solution version", arn) from error
+    with lookup("solution version", arn, SolutionVersionNotUsable):
+        answer = clients.personalize().describe_solution_version(solutionVersionArn=arn)
     version = answer["solutionVersion"]
     recipe = arns.recipe_name(version.get("recipeArn", ""))
     if recipe not in limits.QUERIES_PER_FILE:
@@ -107,20 +103,41 @@ def _checked(arn: str) -> SolutionVersion:
             f"The solution version {arn} was trained with the recipe {recipe!r}; batch "
             f"segment jobs need {' or '.join(limits.QUERIES_PER_FILE)}."
         )
-    status = version.get("status", "")
-    if status != _ACTIVE:
-        reason = version.get("failureReason")
-        raise SolutionVersionNotUsable(
-            f"The solution version {arn} is {status}"
-            f"{f' ({reason})' if reason else ''}; a job needs one that is ACTIVE."
-        )
+    check_active("solution version", arn, version, SolutionVersionNotUsable)
     return SolutionVersion(arn, recipe, version["datasetGroupArn"])
 
 
-def _unless_missing(error: Exception, what: str, arn: str) -> Exception:
-    if is_not_found(error):
-        return SolutionVersionNotUsable(
-            f"The {what} {arn} does not exist in this account and Region "
-            f"({message(error)}); correct the ARN."
+@contextmanager
+def lookup(what: str, arn: str, failure: type[RunFailure]) -> Iterator[None]:
+    """Say what it means that the service does not tell of something.
+
+    Raises:
+        RunFailure: Of the given kind, if there is no such thing.
+        AccessDenied: It may not be looked at.
+    """
+    try:
+        with refusals_named(arn):
+            yield
+    except ClientError as error:
+        if is_not_found(error):
+            raise failure(
+                f"The {what} {arn} does not exist in this account and Region "
+                f"({message(error)}); correct the ARN."
+            ) from error
+        if code(error) == "InvalidInputException":
+            raise failure(
+                f"Personalize refused to look up the {what} {arn}: {message(error)}"
+            ) from error
+        raise
+
+
+def check_active(
+    what: str, arn: str, found: Mapping[str, Any], failure: type[RunFailure]
+) -> None:
+    """Refuse what is not ACTIVE, with the service's reason."""
+    status, reason = found.get("status", ""), found.get("failureReason")
+    if status != _ACTIVE:
+        raise failure(
+            f"The {what} {arn} is {status}{f' ({reason})' if reason else ''}; a job "
+            "needs one that is ACTIVE."
         )
-    return error

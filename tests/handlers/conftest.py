@@ -26,8 +26,8 @@ VERSION = f"{SOLUTION}/0a1b2c3d"
 DATASET_GROUP = f"{PERSONALIZE}:dataset-group/films"
 FILTER = f"{PERSONALIZE}:filter/members"
 EXECUTION = f"arn:aws:states:us-east-1:{ACCOUNT}:execution:pipeline:one"
-RUN = run_name("films", EXECUTION)
 STARTED = "2026-01-05T06:00:00.000Z"
+RUN = run_name("films", EXECUTION, STARTED)
 PERSONALIZE_CLIENTS = (
     clients.personalize,
     clients.personalize_once,
@@ -204,12 +204,16 @@ class Cloud:
         return [each["Key"] for each in found.get("Contents", [])]
 
     def prepare(
-        self, given: Any = None, execution: str = EXECUTION, **defaults: Any
+        self,
+        given: Any = None,
+        execution: str = EXECUTION,
+        started: str = STARTED,
+        **defaults: Any,
     ) -> dict[str, Any]:
         return prepare.handler(
             {
                 "now": STARTED,
-                "execution": {"arn": execution, "startedAt": STARTED},
+                "execution": {"arn": execution, "startedAt": started},
                 "input": {} if given is None else given,
                 "defaults": {
                     "solutionVersionArn": VERSION,

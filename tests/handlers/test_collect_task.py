@@ -62,6 +62,7 @@ def test_every_query_is_accounted_for(cloud, answer_line):
         "missing": 1,
         "users": 2,
         "unrecognized": 2,
+        "byOrder": 0,
     }
 
 

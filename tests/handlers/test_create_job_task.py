@@ -57,6 +57,7 @@ def test_a_job_is_created_as_the_run_says(cloud, run):
             "createdAt": None,
             "updatedAt": None,
             "finishedAt": None,
+            "refusedSince": None,
             "output": run["output"],
         },
         "waiting": {"since": None, "attempts": 0, "refusedSince": None},
@@ -193,12 +194,50 @@ def test_what_passes_by_itself_is_waited_for_briefly(cloud, run, trouble):
     assert 5 <= result["waitSeconds"] <= 20
 
 
-def test_a_look_that_gets_no_answer_is_repeated(cloud, run):
+def test_a_look_that_gets_no_answer_does_not_hide_why_there_is_no_job(cloud, run):
     cloud.personalize.trouble("CreateBatchSegmentJob", FULL)
     cloud.personalize.trouble("DescribeBatchSegmentJob", SLOW)
     result = cloud.create(run)
     assert result["outcome"] == "wait"
-    assert result["waitSeconds"] <= 20
+    assert 60 <= result["waitSeconds"] <= 120
+
+
+@pytest.mark.parametrize("trouble", [SLOW, FULL])
+def test_a_day_without_a_job_takes_few_attempts(cloud, run, trouble):
+    many = 1000
+    cloud.personalize.trouble("CreateBatchSegmentJob", *[trouble] * many)
+    cloud.personalize.trouble("DescribeBatchSegmentJob", *[SLOW] * many)
+    seconds = 0
+    result = cloud.create(run, later(seconds))
+    while result["outcome"] == "wait":
+        seconds += result["waitSeconds"]
+        result = cloud.create(run, later(seconds), result["waiting"])
+    assert seconds == 86400
+    assert trouble[1].rstrip(".") in failed(result, "QueueTimeout")
+    assert len(cloud.personalize.sent("CreateBatchSegmentJob")) <= 370
+
+
+def test_a_job_that_exists_but_is_not_found_is_looked_for_three_minutes(cloud, run):
+    trouble = ("ResourceAlreadyExistsException", "Another resource has this name.")
+    cloud.personalize.trouble("CreateBatchSegmentJob", *[trouble] * 3)
+    first = cloud.create(run, NOW)
+    assert first["outcome"] == "wait"
+    assert 15 <= first["waitSeconds"] <= 30
+    second = cloud.create(run, later(179), first["waiting"])
+    assert second["outcome"] == "wait"
+    cause = failed(cloud.create(run, later(180), second["waiting"]), "JobFailed")
+    assert trouble[1].rstrip(".") in cause
+    assert f'{{"resume": "{run["name"]}"}}' in cause
+
+
+def test_a_job_that_is_found_late_is_adopted(cloud, run):
+    trouble = ("ResourceAlreadyExistsException", "Another resource has this name.")
+    missing = ("ResourceNotFoundException", "Could not find it")
+    cloud.create(run, NOW)
+    cloud.personalize.trouble("CreateBatchSegmentJob", trouble)
+    cloud.personalize.trouble("DescribeBatchSegmentJob", missing)
+    assert cloud.create(run, NOW)["outcome"] == "wait"
+    assert cloud.create(run, later(20))["outcome"] == "created"
 
 
 @pytest.mark.parametrize(

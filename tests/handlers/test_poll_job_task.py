@@ -110,8 +110,9 @@ def test_no_answer_says_nothing_about_the_job(cloud, running, trouble):
 def test_a_grant_that_is_new_is_waited_for_and_then_named(cloud, running):
     trouble = ("AccessDeniedException", "No.")
     cloud.personalize.trouble("DescribeBatchSegmentJob", trouble, trouble)
-    assert look(cloud, running, "ACTIVE", 300)["outcome"] == "working"
-    result = look(cloud, running, "ACTIVE", 600)
+    first = look(cloud, running, "ACTIVE", 300)
+    assert first["outcome"] == "working"
+    result = look(cloud, (running[0], first["job"]), "ACTIVE", 600)
     assert result["failure"]["error"] == "AccessDenied"
     assert "personalize:DescribeBatchSegmentJob" in result["failure"]["cause"]
     assert running[1]["arn"] in result["failure"]["cause"]

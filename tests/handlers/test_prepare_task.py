@@ -5,8 +5,9 @@ import json
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from segment_tasks import limits, objects, parts
+from segment_tasks import invalid_lines, limits, objects, parts
 from segment_tasks.failures import AccessDenied
+from segment_tasks.locations import run_name
 
 ACCOUNT = "123456789012"
 PERSONALIZE = f"arn:aws:personalize:us-east-1:{ACCOUNT}"
@@ -218,6 +219,7 @@ def test_one_bad_line_is_called_one(cloud):
 
 def test_no_list_of_bad_lines_stays_behind_when_reading_breaks(cloud, monkeypatch):
     monkeypatch.setattr(objects, "_PART_BYTES", 5 * 1024 * 1024)
+    monkeypatch.setattr(invalid_lines, "_MOST", 100_000)
     cloud.put("queries/a.json", "x\n" * 60_000)
     cloud.items("1", key="queries/b.json")
     read = objects.ObjectReader
@@ -232,6 +234,22 @@ def test_no_list_of_bad_lines_stays_behind_when_reading_breaks(cloud, monkeypatc
         cloud.prepare()
     assert cloud.keys("results/", "outputs") == []
     assert "Uploads" not in cloud.s3.list_multipart_uploads(Bucket="outputs")
+
+
+def test_looking_for_bad_lines_ends_when_there_are_very_many(cloud, monkeypatch):
+    monkeypatch.setattr(invalid_lines, "_MOST", 3)
+    cloud.put("queries/a.json", "x\n" * 5)
+    cloud.put("queries/b.json", "x\n")
+    cause = refused(cloud.prepare(), "InvalidInput")
+    assert cause.startswith("At least 3 lines of the query files cannot be used")
+
+
+def test_reading_ends_far_beyond_what_one_job_takes(cloud, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_INPUT_FILES", 1)
+    cloud.items(*map(str, range(5001)), key="queries/a.json")
+    cause = refused(cloud.prepare(), "InvalidInput")
+    assert "more than 5,000 queries" in cause
+    assert "10 times what one job takes" in cause
 
 
 def test_more_queries_than_one_job_takes_are_refused_with_the_arithmetic(
@@ -287,6 +305,15 @@ def test_a_repeated_invocation_keeps_what_is_prepared(cloud):
     cloud.items("other")
     cloud.personalize.solution_versions.clear()
     assert cloud.prepare() == first
+
+
+def test_an_execution_of_a_name_that_was_used_before_is_another_run(cloud):
+    cloud.items("old")
+    first = cloud.prepare()["run"]["name"]
+    cloud.items("new")
+    run = cloud.prepare(started="2026-05-05T06:00:00.000Z")["run"]
+    assert run["name"] != first
+    assert "new" in cloud.text(f"input/{run['name']}/part-00000.json", "inputs")
 
 
 @pytest.mark.parametrize(
@@ -561,3 +588,10 @@ def test_a_run_without_prepared_input_cannot_be_resumed(cloud):
     cloud.s3.delete_object(Bucket="inputs", Key=f"input/{old['name']}.plan/plan.json")
     result = cloud.prepare({"resume": again["name"]}, execution="arn:3")
     assert "expired" in refused(result, "InvalidInput")
+
+
+def test_an_execution_s_name_that_is_used_again_makes_a_new_run():
+    arn = "arn:aws:states:us-east-1:123456789012:execution:pipeline:weekly-12"
+    first = run_name("films", arn, "2026-01-05T06:00:00.000Z")
+    assert run_name("films", arn, "2026-01-05T06:00:00+00:00") == first
+    assert run_name("films", arn, "2026-06-05T06:00:00.000Z") != first

@@ -85,7 +85,7 @@ def look(pipeline: Pipeline, execution_arn: str) -> Snapshot:
     job = _job(events) or {}
     name = job.get("name")
     return Snapshot(
-        run=pipeline.run_of(execution_arn),
+        run=pipeline.run_of(execution),
         execution_arn=execution_arn,
         status=execution["status"],
         state=_state(events),
@@ -168,7 +168,7 @@ def find_execution(pipeline: Pipeline, run: str) -> str:
     if run.startswith("arn:"):
         return run
     for searched, execution in enumerate(list_executions(pipeline)):
-        if pipeline.run_of(execution["executionArn"]) == run:
+        if pipeline.run_of(execution) == run:
             return str(execution["executionArn"])
         if searched == _EXECUTIONS_SEARCHED:
             break

@@ -52,4 +52,4 @@ def _row(pipeline: Pipeline, execution: Mapping[str, Any]) -> tuple[str, ...]:
             )
         elif answer.get("error"):
             status = f"{status}: {answer['error']}"
-    return pipeline.run_of(arn), status, screen.moment(started), took, *counts
+    return pipeline.run_of(execution), status, screen.moment(started), took, *counts

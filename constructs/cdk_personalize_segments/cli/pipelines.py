@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -53,9 +54,16 @@ class Pipeline:
     defaults: Mapping[str, Any]
     functions: tuple[str, ...]
 
-    def run_of(self, execution_arn: str) -> str:
-        """Return the name of an execution's run."""
-        return locations.run_name(self.places.run_prefix, execution_arn)
+    def run_of(self, execution: Mapping[str, Any]) -> str:
+        """Return the name of an execution's run.
+
+        Args:
+            execution: The execution, as Step Functions starts, lists or describes it.
+        """
+        started = execution["startDate"].astimezone(UTC).isoformat()
+        return locations.run_name(
+            self.places.run_prefix, execution["executionArn"], started
+        )
 
     def job_arn(self, job_name: str) -> str:
         """Return the ARN of a job in the pipeline's account and Region."""

@@ -68,8 +68,7 @@ def run(
     if file:
         runs.check(found, file, solution_version_arn, filter_arn)
         execution_input["queries"] = runs.upload(found, file)
-    execution_arn = runs.start(found, execution_input)
-    name = found.run_of(execution_arn)
+    name, execution_arn = runs.start(found, execution_input)
     later = f"look at it with `personalize-segments status {name}`"
     if not wait:
         screen.line(name)

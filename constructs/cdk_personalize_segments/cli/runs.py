@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
@@ -22,6 +22,13 @@ from cdk_personalize_segments.cli.progress import RunProgress
 from cdk_personalize_segments.cli.query_files import FileCheck, recipe_of
 
 _MOST_BAD_LINES: Final = 20
+
+
+class Started(NamedTuple):
+    """A run that was started: its name, and the ARN of its execution."""
+
+    run: str
+    execution_arn: str
 
 
 def check(
@@ -119,7 +126,7 @@ def _upload_refused(error: S3UploadFailedError) -> str:
     return f"{error}."
 
 
-def start(pipeline: Pipeline, execution_input: Mapping[str, Any]) -> str:
+def start(pipeline: Pipeline, execution_input: Mapping[str, Any]) -> Started:
     """Start a run.
 
     Args:
@@ -127,14 +134,14 @@ def start(pipeline: Pipeline, execution_input: Mapping[str, Any]) -> str:
         execution_input: What the contract allows.
 
     Returns:
-        The ARN of the execution.
+        The run, and its execution.
     """
     started = pipeline.account.step_functions.start_execution(
         stateMachineArn=pipeline.state_machine_arn, input=json.dumps(execution_input)
     )
-    arn = started["executionArn"]
-    screen.note(f"Started run {pipeline.run_of(arn)}")
-    return arn
+    name = pipeline.run_of(started)
+    screen.note(f"Started run {name}")
+    return Started(name, started["executionArn"])
 
 
 def wait(

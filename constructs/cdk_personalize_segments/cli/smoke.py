@@ -48,8 +48,8 @@ def run(pipeline: Pipeline, query: str) -> int:
         runs.check(pipeline, file)
         try:
             key = runs.upload(pipeline, file)
-            arn = runs.start(pipeline, {"queries": key, "numResults": _NUM_RESULTS})
-            ended = runs.wait(pipeline, arn, on_look=looks.append)
+            started = runs.start(pipeline, {"queries": key, "numResults": _NUM_RESULTS})
+            ended = runs.wait(pipeline, started.execution_arn, on_look=looks.append)
         finally:
             if key:
                 _remove(pipeline, pipeline.places.queries_prefix + key)
