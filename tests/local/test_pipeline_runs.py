@@ -291,21 +291,23 @@ def test_errors_of_single_queries_are_reported_beside_the_others(aws, items):
     assert (bad["status"], bad["error"]) == ("failed", "User error: no such thing")
 
 
-def test_no_query_and_no_user_is_in_the_state_machine_s_logs(aws, items):
-    items.put("logs", [{"itemId": "998"}])
+def test_no_query_and_no_user_is_in_any_log(aws, items):
+    items.put("logs", [{"itemId": "0"}, {"itemId": "distinctive-item"}, {"itemId": 7}])
+    assert items.run("logs").error == "InvalidInput"
+    items.put("logs", [{"itemId": "0"}, {"itemId": "distinctive-item"}])
     execution = items.run("logs")
-    groups = aws.client("logs").describe_log_groups()["logGroups"]
-    messages = []
-    for group in groups:
-        events = aws.client("logs").filter_log_events(
-            logGroupName=group["logGroupName"]
-        )
-        messages += [
+    logs = aws.client("logs")
+    groups = [each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]]
+    text = {
+        group: "\n".join(
             event["message"]
-            for event in events["events"]
-            if execution.arn in event["message"]
-        ]
-    assert messages
-    text = "\n".join(messages)
-    assert '"998"' not in text
-    assert "fan-" not in text
+            for event in logs.filter_log_events(logGroupName=group)["events"]
+        )
+        for group in groups
+    }
+    run = execution.output["run"]
+    assert any(execution.arn in each for each in text.values())
+    assert any(run in each and "FunctionLogs" in group for group, each in text.items())
+    for group, each in text.items():
+        assert "distinctive-item" not in each, group
+        assert "fan-" not in each, group
