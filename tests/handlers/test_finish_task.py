@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from segment_tasks import failures, objects
 
 LOOKED = "2026-01-05T07:00:00Z"
+FILTER = "arn:aws:personalize:us-east-1:123456789012:filter/members"
 FIVE_MINUTES_LATER = "2026-01-05T07:05:00Z"
 
 
@@ -223,6 +224,72 @@ def test_a_failure_of_another_step_is_recorded(cloud):
     assert written["job"]["name"] == run["name"]
     assert written["queries"]["total"] == written["queries"]["missing"] == 2
     assert written["results"] is None
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        ("AccessDenied", None, True),
+        ("UnexpectedError", "ACTIVE", True),
+        ("UnexpectedError", "CREATE FAILED", False),
+        ("JobFailed", None, False),
+        ("OutputIncomplete", "ACTIVE", False),
+    ],
+)
+def test_a_job_that_outlives_its_run_can_be_collected(cloud, error, status, told):
+    run, job = cloud.ready("a")
+    result = cloud.finish(
+        run,
+        {**job, "status": status},
+        failure={"error": error, "cause": "It broke."},
+    )
+    cause = failed(result, error)
+    assert (f'{{"resume": "{run["name"]}"}} to collect its segments.' in cause) == told
+    assert manifest(cloud, run["name"])["failure"]["cause"] in cause
+
+
+def test_the_way_back_is_told_once(cloud):
+    run, job = cloud.ready("a")
+    own = 'Start an execution with {"resume": "x"}.'
+    result = cloud.finish(run, job, failure={"error": "JobTimeout", "cause": own})
+    assert failed(result, "JobTimeout").count("resume") == 1
+
+
+@pytest.mark.parametrize("most", [-1, "1", 1.5, True])
+def test_a_bad_bound_of_failed_queries_is_told_and_loses_nothing(
+    cloud, collected, most
+):
+    run, job = collected
+    cause = failed(cloud.finish(run, job, most=most), "InvalidInput")
+    assert f"max_failed_queries must be a whole number, 0 or more, got {most!r}" in (
+        cause
+    )
+    assert f"s3://outputs/results/{run['name']}/" in cause
+    assert manifest(cloud, run["name"])["queries"]["segments"] == 1
+
+
+def test_segments_matched_by_their_order_are_noted(cloud):
+    cloud.personalize.filters[FILTER] = {
+        "status": "ACTIVE",
+        "datasetGroupArn": "arn:aws:personalize:us-east-1:123456789012:dataset-group"
+        "/films",
+        "filterExpression": "INCLUDE UserID WHERE Users.COUNTRY IN ($COUNTRY)",
+    }
+    lines = [
+        json.dumps({"itemId": "a", "filterValues": {"COUNTRY": f'"{country}"'}})
+        for country in ("Japan", "France")
+    ]
+    cloud.put("queries/a.json", "\n".join(lines))
+    run = cloud.prepare(filterArn=FILTER)["run"]
+    job = cloud.create(run)["job"]
+    line = {"input": {"itemId": "a"}, "output": {"usersList": ["u"]}, "error": None}
+    cloud.answer(line, line)
+    cloud.collect(run, job)
+    cloud.finish(run, job)
+    written = manifest(cloud, run["name"])
+    assert written["parts"][0]["byOrder"] == 2
+    (note,) = written["notes"]
+    assert note.startswith("2 queries that differ in filter values only")
 
 
 def test_refused_lines_are_counted_in_the_manifest(cloud):

@@ -109,13 +109,24 @@ def test_no_answer_says_nothing_about_the_job(cloud, running, trouble):
 
 def test_a_grant_that_is_new_is_waited_for_and_then_named(cloud, running):
     trouble = ("AccessDeniedException", "No.")
-    cloud.personalize.trouble("DescribeBatchSegmentJob", trouble, trouble)
-    first = look(cloud, running, "ACTIVE", 300)
-    assert first["outcome"] == "working"
-    result = look(cloud, (running[0], first["job"]), "ACTIVE", 600)
+    cloud.personalize.trouble("DescribeBatchSegmentJob", *[trouble] * 3)
+    run, job = running
+    for seconds in (7200, 7200 + 179):
+        result = look(cloud, (run, job), "ACTIVE", seconds)
+        assert result["outcome"] == "working"
+        job = result["job"]
+    result = look(cloud, (run, job), "ACTIVE", 7200 + 180)
     assert result["failure"]["error"] == "AccessDenied"
     assert "personalize:DescribeBatchSegmentJob" in result["failure"]["cause"]
     assert running[1]["arn"] in result["failure"]["cause"]
+
+
+def test_an_answer_ends_the_count_of_refusals(cloud, running):
+    run, job = running
+    cloud.personalize.trouble("DescribeBatchSegmentJob", ("AccessDeniedException", ""))
+    job = look(cloud, (run, job), "IN PROGRESS", 300)["job"]
+    job = look(cloud, (run, job), "IN PROGRESS", 360)["job"]
+    assert job["refusedSince"] is None
 
 
 def test_a_job_that_is_new_may_not_be_found_at_first(cloud, running):

@@ -334,6 +334,8 @@ def test_an_execution_of_a_name_that_was_used_before_is_another_run(cloud):
         ({"solutionVersionArn": SOLUTION}, "which is a solution"),
         ({"tags": []}, "tags must be an object of keys and values, got a list"),
         ({"tags": {"a": 1}}, "tags are wrong: keys and values must be strings"),
+        ({"tags": {"a\n": ""}}, "the character '\\n' is not allowed"),
+        ({"tags": {"a": "b\tc"}}, "the character '\\t' is not allowed"),
         ({"tags": {f"t{each}": "" for each in range(50)}}, "51 together"),
         (
             {"resume": "films-0123456789abcdef", "queries": "x"},
@@ -348,6 +350,52 @@ def test_a_bad_execution_input_is_refused_in_one_sentence(cloud, given, says):
     cause = refused(cloud.prepare(given, tags={"own": "tag"}), "InvalidInput")
     assert says in cause
     assert cause.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("default", "says"),
+    [
+        ({"numResults": 0}, "pipeline's num_results must be 1 to 5,000,000, got 0."),
+        ({"numResults": "25"}, "pipeline's num_results must be a whole number"),
+        ({"filterArn": VERSION}, "pipeline's filter_arn must be the ARN of a filter"),
+        (
+            {"solutionVersionArn": SOLUTION},
+            "pipeline's solution_version must be the ARN of a solution version",
+        ),
+        (
+            {"solutionVersionArn": None, "solutionArn": VERSION},
+            "pipeline's solution_version must be the ARN of a solution,",
+        ),
+        ({"tags": {"aws:x": ""}}, "pipeline's job_tags are wrong: keys that start"),
+    ],
+)
+def test_a_bad_value_of_the_pipeline_is_told_by_its_property(cloud, default, says):
+    cloud.items("1")
+    cause = refused(cloud.prepare(**default), "InvalidInput")
+    assert says in cause
+    assert "execution input" not in cause
+
+
+def test_tags_may_have_spaces_and_letters_of_any_script(cloud):
+    cloud.items("1")
+    tags = {"große Ünïon": "部門\u3000٣ _.:/=+-@"}
+    assert cloud.prepare({"tags": tags})["run"]["tags"] == tags
+
+
+def test_an_empty_filter_of_the_pipeline_is_none(cloud):
+    cloud.items("1")
+    assert cloud.prepare(filterArn="")["run"]["filterArn"] is None
+
+
+def test_a_lookup_that_the_service_refuses_is_told_in_its_words(cloud):
+    cloud.items("1")
+    trouble = ("InvalidInputException", "Invalid ARN pattern")
+    cloud.personalize.trouble("DescribeSolutionVersion", trouble)
+    cause = refused(cloud.prepare(), "SolutionVersionNotUsable")
+    assert "Invalid ARN pattern" in cause
+    cloud.personalize.trouble("DescribeFilter", trouble)
+    cause = refused(cloud.prepare(filterArn=FILTER), "FilterNotUsable")
+    assert "Invalid ARN pattern" in cause
 
 
 def test_null_counts_as_left_out(cloud):
