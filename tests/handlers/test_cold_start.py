@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import segment_tasks
+from segment_tasks import clients
 
 # What each function makes when it is first called.
 CLIENTS = {
@@ -59,3 +60,34 @@ def test_a_function_starts_about_as_fast_as_a_bare_client(task, tmp_path):
         for _ in range(PAIRS)
     ]
     assert statistics.median(ratios) <= MOST
+
+
+def note_calls(monkeypatch, made):
+    """Note in a set which clients are asked for from now on."""
+    for name, get in list(vars(clients).items()):
+        if hasattr(get, "cache_info") and not name.startswith("_"):
+
+            def noting(name=name, get=get):
+                made.add(name)
+                return get()
+
+            monkeypatch.setattr(clients, name, noting)
+
+
+@pytest.mark.parametrize("task", CLIENTS)
+def test_what_is_measured_is_what_a_function_makes(
+    cloud, monkeypatch, answer_line, task
+):
+    run, job = cloud.ready("a")
+    cloud.answer(answer_line("a", "u"))
+    cloud.collect(run, job)
+    made = set()
+    note_calls(monkeypatch, made)
+    {
+        "prepare": lambda: cloud.prepare(execution="arn:2"),
+        "create_job": lambda: cloud.create(run),
+        "poll_job": lambda: cloud.poll(run, job, "2026-01-05T06:05:00Z"),
+        "collect": lambda: cloud.collect(run, job),
+        "finish": lambda: cloud.finish(run, job),
+    }[task]()
+    assert made == set(CLIENTS[task])
