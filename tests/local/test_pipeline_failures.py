@@ -106,6 +106,16 @@ def test_a_run_whose_input_is_gone_cannot_be_resumed(aws, pipeline):
     assert "30 days" in execution.cause
 
 
+def test_a_record_of_what_was_asked_that_is_gone_is_told(aws, pipeline):
+    pipeline.put("one", [{"itemId": "1"}])
+    run = pipeline.run("one").output["run"]
+    key = f"input/{run}.plan/part-00000.jsonl"
+    aws.client("s3").delete_object(Bucket=pipeline.input_bucket, Key=key)
+    execution = pipeline.run(resume=run)
+    failed(pipeline, execution, "OutputIncomplete")
+    assert f"s3://{pipeline.input_bucket}/{key}" in execution.cause
+
+
 def test_bad_lines_are_all_listed_and_no_job_is_started(aws, pipeline):
     pipeline.put("bad", [{"itemId": "1"}, "nonsense", {"itemId": 5}, {"item": "1"}])
     execution = pipeline.run("bad")
