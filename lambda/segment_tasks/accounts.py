@@ -7,12 +7,9 @@ from .locations import Locations
 
 
 class Accounts(NamedTuple):
-    """What became of the queries of a run.
+    """What became of the queries of a run: of all, or of each part that has an account.
 
-    Attributes:
-        queries: How many were asked.
-        parts: The accounts of the parts that have one, in order.
-        incomplete: The numbers of parts with missing queries, or without an account.
+    Incomplete are parts with missing queries, or without an account.
     """
 
     queries: int

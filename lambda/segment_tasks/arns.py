@@ -66,11 +66,7 @@ def kind(arn: str) -> str:
 
 
 def problem(arn: object, wanted: str) -> str | None:
-    """Say why an ARN is not of the kind wanted: a key of `FORMS`.
-
-    Returns:
-        A clause that names what was given and what is wanted, or None.
-    """
+    """Say why an ARN is not of the kind wanted, a key of `FORMS`; None if it is."""
     expected = f"the ARN of {wanted}, like {FORMS[wanted]}"
     if not isinstance(arn, str):
         return f"must be {expected}, got {arn!r}"

@@ -22,14 +22,9 @@ class _Wanted(NamedTuple):
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, int]:
-    """Account for one part. Doing so again gives the same results.
+    """Account for one part: `run`, `job` and its number `part`.
 
-    Args:
-        event: `run`, `job` and the number of the `part`.
-        context: The invocation; not used.
-
-    Returns:
-        The number of the part.
+    Doing so again gives the same results.
 
     Raises:
         AccessDenied: A grant is missing.

@@ -52,12 +52,8 @@ _SPEAKS_OF_S3: Final = re.compile(r"\bS3\b|bucket", re.IGNORECASE)
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Create the job of a run, adopt one that exists, or say how long to wait.
 
-    Args:
-        event: `now`, `run`, `waiting`, `queueTimeoutSeconds`, `pollIntervalSeconds`.
-        context: The invocation; not used.
-
-    Returns:
-        The job, a wait, or a failure.
+    The event has `now`, `run`, `waiting`, `queueTimeoutSeconds` and
+    `pollIntervalSeconds`.
     """
     name = event["run"]["name"]
     try:

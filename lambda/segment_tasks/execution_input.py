@@ -21,13 +21,7 @@ KEYS: Final = (
 class Request(NamedTuple):
     """What an execution asks for, with the pipeline's defaults filled in.
 
-    Attributes:
-        queries: A key or folder of query files, or None for all of them.
-        num_results: Users per segment.
-        filter_arn: The filter, or None.
-        solution_version_arn: The solution version, or None for the default.
-        tags: Tags of the job.
-        resume: The run to resume, or None.
+    None stands for all query files, no filter, the default version, no run to resume.
     """
 
     queries: str | None
@@ -40,9 +34,6 @@ class Request(NamedTuple):
 
 def read(given: object, defaults: Mapping[str, Any], run_prefix: str) -> Request:
     """Check an execution's input, any JSON; keys that are null count as left out.
-
-    Returns:
-        What it asks for.
 
     Raises:
         InvalidInput: A key is not known, or a value is not allowed.

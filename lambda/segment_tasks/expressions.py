@@ -49,11 +49,9 @@ class Condition(NamedTuple):
 
 
 class ExpressionError(ValueError):
-    """An expression that Personalize does not take.
+    """An expression that Personalize does not take: why, and where in it, from 0.
 
-    Attributes:
-        message: What is wrong and what to write instead, without quoting the text.
-        position: Where in the text, from 0.
+    The message says what to write instead, and does not quote the text.
     """
 
     def __init__(self, message: str, position: int) -> None:
@@ -76,12 +74,8 @@ class _Token(NamedTuple):
 def parse(text: str) -> tuple[Condition, ...]:
     """Parse the `itemAttributes` of a query, decoded from the JSON around it.
 
-    Returns:
-        Its conditions, in order.
-
     Raises:
-        ExpressionError: It is not conditions joined by AND; says where, and what to
-            write instead.
+        ExpressionError: It is not conditions joined by AND.
     """
     tokens = _tokens(text)
     end = _Token("end", "", len(text))

@@ -193,11 +193,7 @@ def access_denied(error: ClientError, resource: str) -> AccessDenied:
 
 @contextmanager
 def refusals_named(resource: str) -> Iterator[None]:
-    """Turn a refusal of AWS inside the block into `AccessDenied`.
-
-    Raises:
-        AccessDenied: AWS refused a call for want of a grant.
-    """
+    """Turn a refusal of AWS inside the block into `AccessDenied`."""
     try:
         yield
     except ClientError as error:

@@ -6,10 +6,7 @@ from .solution_versions import SolutionVersion, check_active, lookup
 
 
 def placeholders(filter_arn: str | None, version: SolutionVersion) -> frozenset[str]:
-    """Check the filter of a run, and find what values its queries must give.
-
-    Returns:
-        The names of its placeholders; none without a filter.
+    """Check the filter of a run; return the placeholders that its queries must fill.
 
     Raises:
         FilterNotUsable: It is missing, not ACTIVE, or of another dataset group; or

@@ -33,13 +33,8 @@ _WITHOUT_JOB: Final = frozenset({JobFailed.__name__, OutputIncomplete.__name__})
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """End a run, or say when to look again for output that is missing.
 
-    Args:
-        event: `now`, `execution`, `run`, `job`, `looking`, `maxFailedQueries` and the
-            `failure` to record, if any.
-        context: The invocation; not used.
-
-    Returns:
-        The run's result, what is still missing, or its failure.
+    The event has `now`, `execution`, `run`, `job`, `looking`, `maxFailedQueries` and
+    the `failure` to record, or null.
     """
     places = Locations()
     name = (event["run"] or {}).get("name") or run_of(places, event["execution"])

@@ -13,14 +13,7 @@ ACTIVE = "ACTIVE"
 
 
 def describe(client: "PersonalizeClient", arn: str) -> Mapping[str, Any] | None:
-    """Describe a job.
-
-    Returns:
-        What the service says of it, or None if it does not exist.
-
-    Raises:
-        ClientError: Anything else.
-    """
+    """Describe a job, or return None if it does not exist."""
     try:
         answer = client.describe_batch_segment_job(batchSegmentJobArn=arn)
     except SDK_ERRORS as error:

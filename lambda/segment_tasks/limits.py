@@ -64,11 +64,9 @@ MAX_PLANNED_OUTPUT_BYTES: Final = 1_000_000_000
 
 
 def tag_problem(key: object, value: object) -> str | None:
-    """Say what is wrong with a tag of a Personalize resource.
+    """Say what is wrong with a tag of a Personalize resource, or return None.
 
-    Returns:
-        A clause that names the rule, or None when the tag is allowed. The clause
-        does not repeat the value, since the service treats tags as sensitive.
+    The value is not repeated, since the service treats tags as sensitive.
     """
     if not isinstance(key, str) or not isinstance(value, str):
         return "keys and values must be strings"
@@ -92,11 +90,7 @@ def tag_problem(key: object, value: object) -> str | None:
 
 
 def num_results_problem(value: object) -> str | None:
-    """Say what is wrong with a number of users per segment.
-
-    Returns:
-        A clause that gives the range, or None when the number is allowed.
-    """
+    """Say what is wrong with a number of users per segment, or return None."""
     if isinstance(value, bool) or not isinstance(value, int):
         return f"must be a whole number, got {value!r}"
     if not MIN_NUM_RESULTS <= value <= MAX_NUM_RESULTS:

@@ -12,13 +12,8 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 def split(chunks: Iterable[bytes], longest: int = MAX_LINE_BYTES) -> Iterator[bytes]:
     """Split a stream into lines, without their line feeds.
 
-    Args:
-        chunks: The stream, in pieces of any size.
-        longest: The most bytes of a line to keep.
-
-    Yields:
-        Each line; one that is longer than `longest` is cut to one byte more than
-        that, by which it can be told.
+    A line that is longer than `longest` is cut to one byte more than that, by which it
+    can be told.
     """
     rest = b""
     cut = False
@@ -38,12 +33,7 @@ def split(chunks: Iterable[bytes], longest: int = MAX_LINE_BYTES) -> Iterator[by
 
 
 def queries(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Number the lines of a query file that hold something.
-
-    Yields:
-        The number of each line that is not blank, from 1, and its bytes without a
-        byte order mark.
-    """
+    """Number the lines that are not blank, from 1, and leave out a byte order mark."""
     for number, line in enumerate(split(chunks), start=1):
         if number == 1:
             line = line.removeprefix(_BYTE_ORDER_MARK)

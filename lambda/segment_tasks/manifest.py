@@ -20,15 +20,10 @@ def build(
     accounts: Accounts,
     failure: Mapping[str, str] | None,
 ) -> dict[str, Any]:
-    """Build the manifest of a run.
+    """Build the manifest of a run, from the event of the task that ends it.
 
-    Args:
-        places: The pipeline's places.
-        event: `now`, `execution` and `job` of the run.
-        run: The run; only its name if it failed before its input was prepared.
-        plan: Its plan, or None without prepared input.
-        accounts: What became of its queries.
-        failure: Why it failed, or None.
+    The run has only a name, and there is no plan, if it failed before its input was
+    prepared.
     """
     name = run["name"]
     return {

@@ -21,20 +21,13 @@ _GZIP: Final = 31
 
 
 class ObjectReader:
-    """One version of an object, read as a stream, once or several times.
-
-    Attributes:
-        size: Bytes.
-        etag: The entity tag of the version.
-        version_id: The version, or None where the bucket keeps no versions.
-    """
+    """One version of an object, read as a stream, once or several times."""
 
     def __init__(self, bucket: str, key: str) -> None:
         """Open the newest version of an object.
 
         Raises:
             FileNotFoundError: There is no such object.
-            AccessDenied: It may not be read.
         """
         self._bucket = bucket
         self._key = key
@@ -49,11 +42,7 @@ class ObjectReader:
         self._opened: Any = answer["Body"]
 
     def chunks(self) -> Iterator[bytes]:
-        """Read the object from its start, whatever happens to the connection.
-
-        Yields:
-            Its bytes, in pieces of at most `CHUNK_BYTES`.
-        """
+        """Read the object from its start, whatever happens to the connection."""
         position = 0
         failures = 0
         while position < self.size:
@@ -207,20 +196,8 @@ def _json(content: object, indent: int | None) -> bytes:
     return f"{text}\n".encode(errors="backslashreplace")
 
 
-def write(bucket: str, key: str, data: bytes, content_type: str) -> None:
-    """Write an object that fits into memory."""
-    with refusals_named(uri(bucket, key)):
-        clients.s3().put_object(
-            Bucket=bucket, Key=key, Body=data, ContentType=content_type
-        )
-
-
 def keys(bucket: str, prefix: str, at_most: int | None = None) -> Iterator[str]:
-    """List keys in their order, which is that of their UTF-8 bytes.
-
-    Raises:
-        AccessDenied: The bucket may not be listed.
-    """
+    """List keys, `at_most` so many, in their order: that of their UTF-8 bytes."""
     request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
     if at_most is not None:
         request["MaxKeys"] = at_most

@@ -60,11 +60,7 @@ class _MalformedError(Exception):
 
 
 def scan(chunks: Iterable[bytes]) -> Iterator[Answer | None]:
-    """Find what each line of an output file says.
-
-    Yields:
-        An answer for each line that is not blank, or None where it cannot be read.
-    """
+    """Find what each line that is not blank says; None where it cannot be read."""
     window = _Window(iter(chunks))
     while True:
         following = window.peek()
@@ -81,11 +77,7 @@ def scan(chunks: Iterable[bytes]) -> Iterator[Answer | None]:
 
 
 def slices(chunks: Iterable[bytes], spans: Sequence[Span]) -> Iterator[list[str]]:
-    """Read users.
-
-    Yields:
-        The users of each span.
-    """
+    """Read the users of each span, in ascending order, of the file that was scanned."""
     stream = iter(chunks)
     data, base = b"", 0
     for start, end in spans:

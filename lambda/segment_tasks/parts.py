@@ -24,12 +24,7 @@ def per_part(recipe: str, num_results: int) -> int:
 
 
 class PartsWriter:
-    """Writes queries and the index that says where they came from, part by part.
-
-    Attributes:
-        queries: How many queries were added.
-        written: The keys that were written.
-    """
+    """Writes queries and the index that says where they came from, part by part."""
 
     def __init__(self, places: Locations, run: str, most: int) -> None:
         """Set where to write, and how many queries a part holds at most."""
@@ -110,7 +105,8 @@ class PartsWriter:
             (self._places.input_part(self._run, number), "".join(self._input).encode()),
             (self._places.part_index(self._run, number), b"".join(self._index)),
         ):
-            objects.write(bucket, key, data, _CONTENT_TYPE)
+            with objects.ObjectWriter(bucket, key, _CONTENT_TYPE) as writer:
+                writer.write(data)
             self.written.add(key)
         self._input, self._index = [], []
 

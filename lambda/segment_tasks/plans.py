@@ -17,11 +17,7 @@ def write(
     sources: list[dict[str, Any]],
     notes: list[str],
 ) -> dict[str, Any]:
-    """Commit a run's prepared input.
-
-    Returns:
-        The plan.
-    """
+    """Commit a run's prepared input; return its plan."""
     plan = {
         "schemaVersion": _SCHEMA_VERSION,
         "run": run,
@@ -51,9 +47,6 @@ def gone(bucket: str, key: str) -> OutputIncomplete:
 
 def resumed(places: Locations, name: str, old: str) -> dict[str, Any]:
     """Commit a run that uses the prepared input of another.
-
-    Returns:
-        The plan.
 
     Raises:
         InvalidInput: The old run has no prepared input (any more).

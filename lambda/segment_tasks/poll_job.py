@@ -26,14 +26,9 @@ _SOON_SECONDS: Final = 60
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Look at the job of a run.
+    """Look at the job of a run: whether it works, is done or failed.
 
-    Args:
-        event: `now`, `run`, `job`, `pollIntervalSeconds`, `jobTimeoutSeconds`.
-        context: The invocation; not used.
-
-    Returns:
-        The job, and whether it works, is done or failed.
+    The event has `now`, `run`, `job`, `pollIntervalSeconds` and `jobTimeoutSeconds`.
     """
     run, job = event["run"], event["job"]
     try:

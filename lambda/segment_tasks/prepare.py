@@ -27,12 +27,7 @@ _log = logging.getLogger(__name__)
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Prepare the input of a run.
 
-    Args:
-        event: `now`, `execution`, `input` and `defaults` of the execution.
-        context: The invocation; not used.
-
-    Returns:
-        The run, ready for its job or failed, and its part numbers.
+    The event has `now`, `execution`, `input` and `defaults`.
 
     Raises:
         AccessDenied: A grant is missing. It is raised, so that the state machine

@@ -54,16 +54,13 @@ class _DuplicateKeyError(ValueError):
 def check(
     line: bytes, recipe: str, placeholders: frozenset[str] | None
 ) -> Query | list[Problem]:
-    """Check one line of a query file.
+    """Check one line of a query file: return the query, or what is wrong with it.
 
     Args:
         line: The line, not blank, without a byte order mark.
         recipe: The recipe's name, a key of `limits.QUERIES_PER_FILE`.
         placeholders: The names that `filterValues` must have: those of the filter's
             placeholders, none without a filter, or None if the filter is not known.
-
-    Returns:
-        The query, or what is wrong with it.
     """
     stripped = line.strip()
     found = _check(stripped, recipe, placeholders)

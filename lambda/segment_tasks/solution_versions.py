@@ -20,13 +20,7 @@ _ACTIVE = "ACTIVE"
 
 
 class SolutionVersion(NamedTuple):
-    """A solution version that can serve batch segment jobs.
-
-    Attributes:
-        arn: Its ARN.
-        recipe: The name of its recipe.
-        dataset_group_arn: The dataset group that it was trained on.
-    """
+    """A solution version that can serve batch segment jobs, and its recipe's name."""
 
     arn: str
     recipe: str
@@ -34,10 +28,7 @@ class SolutionVersion(NamedTuple):
 
 
 def find(asked_arn: str | None, defaults: Mapping[str, Any]) -> SolutionVersion:
-    """Find the solution version of a run, and check it.
-
-    Returns:
-        The version, ACTIVE and of a USER_SEGMENTATION recipe.
+    """Find the solution version of a run: ACTIVE, and of a USER_SEGMENTATION recipe.
 
     Raises:
         SolutionVersionNotUsable: There is none that can be used.
@@ -109,12 +100,7 @@ def _checked(arn: str) -> SolutionVersion:
 
 @contextmanager
 def lookup(what: str, arn: str, failure: type[RunFailure]) -> Iterator[None]:
-    """Say what it means that the service does not tell of something.
-
-    Raises:
-        RunFailure: Of the given kind, if there is no such thing.
-        AccessDenied: It may not be looked at.
-    """
+    """Raise the failure given if the service does not know something."""
     try:
         with refusals_named(arn):
             yield

@@ -11,14 +11,9 @@ from .locations import Locations, uri
 def find(asked: str | None, places: Locations) -> Iterator[str]:
     """List the keys of the query files that an execution means, in key order.
 
-    Args:
-        asked: A key or folder, with or without the queries prefix; None means all.
-            An object of just this key wins over a folder; other keys that merely
-            start with the same characters are never meant.
-        places: The pipeline's places.
-
-    Returns:
-        The keys, without those of folder markers.
+    Asked for is a key or folder, with or without the queries prefix; None means all. An
+    object of just this key wins over a folder; other keys that merely start with the
+    same characters are never meant.
 
     Raises:
         InvalidInput: There is no such file.
