@@ -85,14 +85,9 @@ def _invalid_lines(
         reader = objects.ObjectReader(places.output_bucket, key)
     except FileNotFoundError:
         return None
-    count = 0
-    last = None
-    for line in split(reader.chunks()):
-        problem = json.loads(line)
-        place = (problem["file"], problem["line"])
-        count += place != last
-        last = place
-    return {"count": count, "location": uri(places.output_bucket, key)}
+    problems = map(json.loads, split(reader.chunks()))
+    lines = {(each["file"], each["line"]) for each in problems}
+    return {"count": len(lines), "location": uri(places.output_bucket, key)}
 
 
 def _notes(

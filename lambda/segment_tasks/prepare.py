@@ -5,21 +5,20 @@ from typing import Any
 
 from . import (
     execution_input,
-    filters,
     limits,
     lines,
+    models,
     objects,
     plans,
     queries,
-    solution_versions,
     sources,
 )
 from .execution_input import Request
 from .failures import AccessDenied, InvalidInput, RunFailure, describe
 from .invalid_lines import InvalidLines
 from .locations import Locations, run_of, uri
+from .models import SolutionVersion
 from .parts import PartsWriter, per_part
-from .solution_versions import SolutionVersion
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +48,10 @@ def _plan(event: dict[str, Any], places: Locations, name: str) -> dict[str, Any]
     request = execution_input.read(event["input"], event["defaults"], places.run_prefix)
     if request.resume:
         return plans.resumed(places, name, request.resume)
-    version = solution_versions.find(request.solution_version_arn, event["defaults"])
-    placeholders = filters.placeholders(request.filter_arn, version)
+    version = models.find_solution_version(
+        request.solution_version_arn, event["defaults"]
+    )
+    placeholders = models.filter_placeholders(request.filter_arn, version)
     parts = PartsWriter(places, name, per_part(version.recipe, request.num_results))
     used = _read(places, name, request, version.recipe, placeholders, parts)
     run = _run(places, name, request, version, parts)

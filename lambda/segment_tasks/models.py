@@ -1,4 +1,4 @@
-"""The solution version of a run: found, and checked to fit a batch segment job."""
+"""The solution version and the filter of a run: found, and checked to fit."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from . import arns, clients, limits
+from . import arns, clients, expressions, limits
 from .failures import (
+    FilterNotUsable,
     RunFailure,
     SolutionVersionNotUsable,
     code,
@@ -27,7 +28,9 @@ class SolutionVersion(NamedTuple):
     dataset_group_arn: str
 
 
-def find(asked_arn: str | None, defaults: Mapping[str, Any]) -> SolutionVersion:
+def find_solution_version(
+    asked_arn: str | None, defaults: Mapping[str, Any]
+) -> SolutionVersion:
     """Find the solution version of a run: ACTIVE, and of a USER_SEGMENTATION recipe.
 
     Raises:
@@ -53,12 +56,12 @@ def _check_solution(asked_arn: str, defaults: Mapping[str, Any]) -> None:
 
 
 def _latest(solution_arn: str) -> str:
-    with lookup("solution", solution_arn, SolutionVersionNotUsable):
+    with _lookup("solution", solution_arn, SolutionVersionNotUsable):
         solution = clients.personalize().describe_solution(solutionArn=solution_arn)
     latest = solution["solution"].get("latestSolutionVersion", {})
     if latest.get("status") == _ACTIVE:
         return latest["solutionVersionArn"]
-    with lookup("solution", solution_arn, SolutionVersionNotUsable):
+    with _lookup("solution", solution_arn, SolutionVersionNotUsable):
         active = [
             each for each in _versions(solution_arn) if each.get("status") == _ACTIVE
         ]
@@ -85,7 +88,7 @@ def _versions(solution_arn: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _checked(arn: str) -> SolutionVersion:
-    with lookup("solution version", arn, SolutionVersionNotUsable):
+    with _lookup("solution version", arn, SolutionVersionNotUsable):
         answer = clients.personalize().describe_solution_version(solutionVersionArn=arn)
     version = answer["solutionVersion"]
     recipe = arns.recipe_name(version.get("recipeArn", ""))
@@ -94,12 +97,45 @@ def _checked(arn: str) -> SolutionVersion:
             f"The solution version {arn} was trained with the recipe {recipe!r}; batch "
             f"segment jobs need {' or '.join(limits.QUERIES_PER_FILE)}."
         )
-    check_active("solution version", arn, version, SolutionVersionNotUsable)
+    _check_active("solution version", arn, version, SolutionVersionNotUsable)
     return SolutionVersion(arn, recipe, version["datasetGroupArn"])
 
 
+def filter_placeholders(
+    filter_arn: str | None, version: SolutionVersion
+) -> frozenset[str]:
+    """Check the filter of a run; return the placeholders that its queries must fill.
+
+    Raises:
+        FilterNotUsable: It is missing, not ACTIVE, or of another dataset group; or
+            it looks at interactions, which the developer guide rules out for the
+            item attribute recipe.
+        AccessDenied: It may not be looked at.
+    """
+    if filter_arn is None:
+        return frozenset()
+    with _lookup("filter", filter_arn, FilterNotUsable):
+        found = clients.personalize().describe_filter(filterArn=filter_arn)["filter"]
+    _check_active("filter", filter_arn, found, FilterNotUsable)
+    if found["datasetGroupArn"] != version.dataset_group_arn:
+        raise FilterNotUsable(
+            f"The filter {filter_arn} belongs to the dataset group "
+            f"{found['datasetGroupArn']}, the solution version {version.arn} to "
+            f"{version.dataset_group_arn}; use a filter of the same dataset group."
+        )
+    expression = found.get("filterExpression", "")
+    if version.recipe == limits.ITEM_ATTRIBUTE_AFFINITY and (
+        expressions.uses_interactions(expression)
+    ):
+        raise FilterNotUsable(
+            f"The filter {filter_arn} looks at interactions, which Personalize does "
+            f"not support with {version.recipe}; use one that looks at users only."
+        )
+    return expressions.placeholders(expression)
+
+
 @contextmanager
-def lookup(what: str, arn: str, failure: type[RunFailure]) -> Iterator[None]:
+def _lookup(what: str, arn: str, failure: type[RunFailure]) -> Iterator[None]:
     """Raise the failure given if the service does not know something."""
     try:
         with refusals_named(arn):
@@ -117,7 +153,7 @@ def lookup(what: str, arn: str, failure: type[RunFailure]) -> Iterator[None]:
         raise
 
 
-def check_active(
+def _check_active(
     what: str, arn: str, found: Mapping[str, Any], failure: type[RunFailure]
 ) -> None:
     """Refuse what is not ACTIVE, with the service's reason."""
