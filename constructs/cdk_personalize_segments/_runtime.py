@@ -7,18 +7,47 @@ Lambda asset; in a checkout it is importable by its own name.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from segment_tasks import arns, expressions, limits, lines, locations, queries
+    from segment_tasks import (
+        arns,
+        dealing,
+        expressions,
+        limits,
+        lines,
+        locations,
+        queries,
+        query_files,
+    )
 else:
     try:
         from cdk_personalize_segments._lambda.segment_tasks import (
             arns,
+            dealing,
             expressions,
             limits,
             lines,
             locations,
             queries,
+            query_files,
         )
     except ModuleNotFoundError:
-        from segment_tasks import arns, expressions, limits, lines, locations, queries
+        from segment_tasks import (
+            arns,
+            dealing,
+            expressions,
+            limits,
+            lines,
+            locations,
+            queries,
+            query_files,
+        )
 
-__all__ = ["arns", "expressions", "limits", "lines", "locations", "queries"]
+__all__ = [
+    "arns",
+    "dealing",
+    "expressions",
+    "limits",
+    "lines",
+    "locations",
+    "queries",
+    "query_files",
+]

@@ -137,6 +137,7 @@ class BatchSegmentPipeline(_Pipeline):
         queue_timeout: cdk.Duration | None = None,
         job_timeout: cdk.Duration | None = None,
         max_failed_queries: int | None = None,
+        skip_invalid_lines: bool = False,
         allow_any_solution: bool = False,
         output_expiration: cdk.Duration | None = None,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
@@ -175,6 +176,9 @@ class BatchSegmentPipeline(_Pipeline):
             max_failed_queries: A run with more failed queries than this fails, after
                 all its results are saved. Default: failed queries are reported and
                 do not fail the run.
+            skip_invalid_lines: Whether a run goes on without the lines of query files
+                that cannot be used, and says in manifest and output how many those
+                are. Default: one such line refuses the run; all are listed.
             allow_any_solution: Whether an execution may name a version of another
                 solution; the permission to look solutions up follows it.
                 Default: only versions of the solution given here.
@@ -198,9 +202,11 @@ class BatchSegmentPipeline(_Pipeline):
             SolutionVersion,
             "a SolutionVersion, like SolutionVersion.latest_of(solution_arn)",
         )
-        _validation.check_type(
-            "allow_any_solution", allow_any_solution, bool, "True or False"
-        )
+        for name, flag in (
+            ("skip_invalid_lines", skip_invalid_lines),
+            ("allow_any_solution", allow_any_solution),
+        ):
+            _validation.check_type(name, flag, bool, "True or False")
         for name, bucket in (
             ("input_bucket", input_bucket),
             ("output_bucket", output_bucket),
@@ -294,6 +300,7 @@ class BatchSegmentPipeline(_Pipeline):
                 "filterArn": filter_arn,
                 "tags": dict(job_tags or {}),
                 "allowAnySolution": allow_any_solution,
+                "skipInvalidLines": skip_invalid_lines,
             },
             poll_interval=poll_interval,
             queue_timeout=queue_timeout,

@@ -234,6 +234,24 @@ def _refuse_misuse(token: _Token) -> None:
         )
 
 
+def doubts(text: str) -> list[str]:
+    """Say what in a query's expression the documentation of Personalize leaves open."""
+    tokens = _tokens(text)
+    words = [each.text for each in tokens if each.kind == "word"]
+    found = {
+        "numbers without quotes in itemAttributes": any(
+            each.kind == "number" for each in tokens
+        ),
+        "AND or ITEMS in lower case in itemAttributes": any(
+            word != "AND" and not word.startswith("ITEMS.") for word in words
+        ),
+        "escapes within the values of itemAttributes": any(
+            each.kind == "string" and "\\" in each.text for each in tokens
+        ),
+    }
+    return [doubt for doubt, is_there in found.items() if is_there]
+
+
 def placeholders(filter_expression: str) -> frozenset[str]:
     """Return the names of a filter's placeholders, without their `$`."""
     return frozenset(_PLACEHOLDER.findall(_STRING.sub("", filter_expression)))

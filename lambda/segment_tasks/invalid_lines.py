@@ -1,7 +1,7 @@
 """The lines of query files that cannot be used, listed beside the results."""
 
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from . import objects
 from .failures import InvalidInput
@@ -9,8 +9,6 @@ from .locations import Locations, uri
 from .queries import Problem
 
 _IN_CAUSE: Final = 5
-# Whoever has more has made one mistake in all of them.
-_MOST: Final = 10_000
 
 
 class InvalidLines:
@@ -25,7 +23,7 @@ class InvalidLines:
         self._key = places.invalid_lines(run)
         self._writer: objects.ObjectWriter | None = None
         self._first: list[str] = []
-        self._count = 0
+        self.count = 0
 
     def add(self, file: str, line: int, problems: list[Problem]) -> None:
         """Add what is wrong with a line."""
@@ -33,7 +31,7 @@ class InvalidLines:
             self._writer = objects.ObjectWriter(
                 self._bucket, self._key, "application/x-ndjson"
             )
-        self._count += 1
+        self.count += 1
         for column, reason in problems:
             if len(self._first) < _IN_CAUSE:
                 self._first.append(f"{file}, line {line}, column {column}: {reason}")
@@ -43,25 +41,21 @@ class InvalidLines:
                 )
             )
 
-    @property
-    def full(self) -> bool:
-        """Whether there are so many that looking for more is of no use."""
-        return self._count >= _MOST
+    def summary(self, *, skipped: bool) -> dict[str, Any] | None:
+        """Return how many there are, and where they are listed, for the manifest."""
+        if not self.count:
+            return None
+        where = uri(self._bucket, self._key)
+        return {"count": self.count, "skipped": skipped, "location": where}
 
-    def refuse(self) -> None:
-        """Refuse the run if there is any.
-
-        Raises:
-            InvalidInput: With the first problems, and where all are listed.
-        """
-        if self._count:
-            lines = "1 line" if self._count == 1 else f"{self._count:,} lines"
-            raise InvalidInput(
-                f"{'At least ' if self.full else ''}{lines} of the query files cannot "
-                "be used, so nothing was started. "
-                f"{'; '.join(self._first)}. They are listed in "
-                f"{uri(self._bucket, self._key)}; correct them and start again."
-            )
+    def refusal(self) -> InvalidInput:
+        """Return the refusal of the run, with the first problems."""
+        lines = "1 line" if self.count == 1 else f"{self.count:,} lines"
+        return InvalidInput(
+            f"{lines} of the query files cannot be used, so nothing was started. "
+            f"{'; '.join(self._first)}. They are listed in "
+            f"{uri(self._bucket, self._key)}; correct them and start again."
+        )
 
     def __enter__(self) -> Self:
         """Begin the list."""

@@ -56,11 +56,16 @@ REGIONS: Final = frozenset(
     }
 )
 
-# Not a limit of the service: what a user of a segment takes in the output, for
-# planning how many queries go into one file, and how much one file's output may
-# be for one function to account for it.
+# Not limits of the service: what a user of a segment takes in the output, for planning
+# how many queries go into one file; how much one file's output may be, for one function
+# to account for it, and that of all files together.
 BYTES_PER_USER: Final = 40
-MAX_PLANNED_OUTPUT_BYTES: Final = 1_000_000_000
+MAX_PART_OUTPUT_BYTES: Final = 1_000_000_000
+MAX_OUTPUT_BYTES: Final = 1_000_000_000_000
+# Nor these: how many query files, and lines with queries in them, one run reads within
+# a third of its function's time.
+MAX_QUERY_FILES: Final = 10_000
+MAX_LINES: Final = 1_000_000
 
 
 def tag_problem(key: object, value: object) -> str | None:

@@ -82,6 +82,10 @@ class Locations:
         """Return the key of the index that says where a part's queries came from."""
         return f"{self.plan_folder(run)}{part_name(part)}.jsonl"
 
+    def part_repeats(self, run: str, part: int) -> str:
+        """Return the key of the index of lines that repeat a query of a part."""
+        return f"{self.plan_folder(run)}{part_name(part)}.repeats.jsonl"
+
     def output_folder(self, job_name: str) -> str:
         """Return the folder that Personalize writes a job's output to."""
         return f"{self.output_prefix}{job_name}/"
@@ -102,9 +106,10 @@ class Locations:
         """Return the key of a part's queries with what became of each."""
         return f"{self.queries_folder(run)}{part_name(part)}.jsonl.gz"
 
-    def users_part(self, run: str, part: int) -> str:
-        """Return the key of a part's users."""
-        return f"{self.users_folder(run)}{part_name(part)}.csv.gz"
+    def users_part(self, run: str, part: int, piece: int = 0) -> str:
+        """Return the key of a part's users, or of a further piece of them."""
+        name = part_name(part) + (f"-{piece}" if piece else "")
+        return f"{self.users_folder(run)}{name}.csv.gz"
 
     def queries_folder(self, run: str) -> str:
         """Return the folder of a run's queries with what became of each."""

@@ -1,13 +1,16 @@
 """Objects in S3, read and written as streams."""
 
+import hashlib
 import json
 import zlib
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
+
+from botocore.exceptions import ClientError
 
 from . import clients
-from .failures import CONNECTION_ERRORS, refusals_named
+from .failures import CONNECTION_ERRORS, code, refusals_named
 from .locations import uri
 
 CHUNK_BYTES: Final = 1024 * 1024
@@ -15,35 +18,62 @@ CHUNK_BYTES: Final = 1024 * 1024
 _PART_BYTES: Final = 8 * 1024 * 1024
 # How often in a row a broken connection is taken up again without any progress.
 _MAX_RESUMPTIONS: Final = 5
+_GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "PreconditionFailed"})
 # zlib's window size for a gzip header, whose time stamp is 0: the same data is
 # always the same bytes.
 _GZIP: Final = 31
 
 
+class Version(NamedTuple):
+    """A version of an object; its id is None in a bucket without versions."""
+
+    key: str
+    id: str | None
+    etag: str
+
+
 class ObjectReader:
     """One version of an object, read as a stream, once or several times."""
 
-    def __init__(self, bucket: str, key: str) -> None:
-        """Open the newest version of an object.
+    def __init__(self, bucket: str, key: str, version: Version | None = None) -> None:
+        """Open an object: the version given, or the newest one.
 
         Raises:
-            FileNotFoundError: There is no such object.
+            FileNotFoundError: There is none, or not this version any more.
         """
-        self._bucket = bucket
-        self._key = key
-        try:
-            with refusals_named(uri(bucket, key)):
-                answer = clients.s3().get_object(Bucket=bucket, Key=key)
-        except clients.s3().exceptions.NoSuchKey:
-            raise FileNotFoundError(uri(bucket, key)) from None
+        self._request: dict[str, Any] = {"Bucket": bucket, "Key": key}
+        if version:
+            self._pin(version.id, version.etag)
+        answer = self._get()
         self.size = answer["ContentLength"]
         self.etag = answer["ETag"].strip('"')
         self.version_id = answer.get("VersionId")
+        # S3 is to refuse to go on with another version.
+        self._pin(self.version_id, self.etag)
         self._opened: Any = answer["Body"]
 
-    def chunks(self) -> Iterator[bytes]:
-        """Read the object from its start, whatever happens to the connection."""
-        position = 0
+    def _pin(self, version_id: str | None, etag: str) -> None:
+        self._request["IfMatch"] = etag
+        if version_id:
+            self._request["VersionId"] = version_id
+
+    def _get(self, **how: Any) -> Any:  # noqa: ANN401
+        location = uri(self._request["Bucket"], self._request["Key"])
+        try:
+            with refusals_named(location):
+                return clients.s3().get_object(**self._request, **how)
+        except ClientError as error:
+            if code(error) in _GONE:
+                raise FileNotFoundError(location) from None
+            raise
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        """Read on from a position, whatever happens to the connection.
+
+        Raises:
+            FileNotFoundError: This version is gone.
+        """
+        position = start
         failures = 0
         while position < self.size:
             try:
@@ -61,13 +91,7 @@ class ObjectReader:
         body, self._opened = self._opened, None
         if body is not None and position == 0:
             return body
-        # The condition makes S3 refuse to go on with another version.
-        return clients.s3().get_object(
-            Bucket=self._bucket,
-            Key=self._key,
-            IfMatch=self.etag,
-            Range=f"bytes={position}-",
-        )["Body"]
+        return self._get(Range=f"bytes={position}-")["Body"]
 
 
 class ObjectWriter:
@@ -84,6 +108,13 @@ class ObjectWriter:
         self._buffer = bytearray()
         self._upload_id: str | None = None
         self._parts: list[dict[str, Any]] = []
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of what was published, in hexadecimal digits."""
+        return self._digest.hexdigest()
 
     def write(self, data: bytes) -> None:
         """Add bytes to the object."""
@@ -91,6 +122,22 @@ class ObjectWriter:
         if len(self._buffer) >= _PART_BYTES:
             with refusals_named(self._location):
                 self._upload_part()
+
+    def publish(self) -> None:
+        """Let the object come to be."""
+        try:
+            with refusals_named(self._location):
+                self._publish()
+        except BaseException:
+            self.drop()
+            raise
+
+    def drop(self) -> None:
+        """Leave no object behind."""
+        if self._upload_id is not None:
+            clients.s3().abort_multipart_upload(
+                **self._target, UploadId=self._upload_id
+            )
 
     def __enter__(self) -> Self:
         """Begin to write."""
@@ -104,14 +151,17 @@ class ObjectWriter:
     ) -> None:
         """Publish the object, or drop it after an error."""
         if error is None:
-            try:
-                with refusals_named(self._location):
-                    self._publish()
-            except BaseException:
-                self._abort()
-                raise
+            self.publish()
         else:
-            self._abort()
+            self.drop()
+
+    def _taken(self) -> bytes:
+        """Take what is to be sent."""
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        self._digest.update(data)
+        self.size += len(data)
+        return data
 
     def _upload_part(self) -> None:
         s3 = clients.s3()
@@ -124,17 +174,16 @@ class ObjectWriter:
             **self._target,
             UploadId=self._upload_id,
             PartNumber=number,
-            Body=bytes(self._buffer),
+            Body=self._taken(),
         )
         self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-        self._buffer.clear()
 
     def _publish(self) -> None:
         s3 = clients.s3()
         if self._upload_id is None:
             s3.put_object(
                 **self._target,
-                Body=bytes(self._buffer),
+                Body=self._taken(),
                 ContentType=self._content_type,
             )
             return
@@ -145,12 +194,6 @@ class ObjectWriter:
             UploadId=self._upload_id,
             MultipartUpload={"Parts": self._parts},  # type: ignore[typeddict-item]
         )
-
-    def _abort(self) -> None:
-        if self._upload_id is not None:
-            clients.s3().abort_multipart_upload(
-                **self._target, UploadId=self._upload_id
-            )
 
 
 class GzipWriter(ObjectWriter):
@@ -194,6 +237,22 @@ def _json(content: object, indent: int | None) -> bytes:
     text = json.dumps(content, ensure_ascii=False, indent=indent)
     # Half a character, which JSON can name but UTF-8 cannot, becomes its escape.
     return f"{text}\n".encode(errors="backslashreplace")
+
+
+def versions(bucket: str, prefix: str) -> Iterator[Version]:
+    """List the newest version of each object, in the order of `keys`."""
+    request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+    while True:
+        with refusals_named(f"s3://{bucket}"):
+            answer = clients.s3().list_object_versions(**request)
+        for each in answer.get("Versions", []):
+            if each["IsLatest"]:
+                version = None if each["VersionId"] == "null" else each["VersionId"]
+                yield Version(each["Key"], version, each["ETag"].strip('"'))
+        if not answer.get("IsTruncated"):
+            return
+        request["KeyMarker"] = answer["NextKeyMarker"]
+        request["VersionIdMarker"] = answer["NextVersionIdMarker"]
 
 
 def keys(bucket: str, prefix: str, at_most: int | None = None) -> Iterator[str]:

@@ -1,127 +1,157 @@
-"""The parts of a job's input: queries dealt out to files that the service takes."""
+"""The parts of a job's input, and the record of which lines ask what."""
 
-from typing import Final
+from array import array
+from collections.abc import Iterable
+from itertools import groupby
+from types import TracebackType
+from typing import Any, Final, Self
 
-from . import limits, objects
-from .failures import InvalidInput
+from . import objects
+from .dealing import Deal
 from .locations import Locations
-from .queries import Query
 
 _CONTENT_TYPE: Final = "application/x-ndjson"
-_EACH: Final = 'and run each with {"queries": "<folder>"}'
-# Up to this many times of what one job takes is told exactly.
-_FAR: Final = 10
-
-
-def per_part(recipe: str, num_results: int) -> int:
-    """Return how many queries go into one part.
-
-    As many as a file may hold, but fewer where the output of so many would be too
-    large to account for in one go.
-    """
-    planned = limits.MAX_PLANNED_OUTPUT_BYTES // (num_results * limits.BYTES_PER_USER)
-    return min(limits.QUERIES_PER_FILE[recipe], max(1, planned))
 
 
 class PartsWriter:
-    """Writes queries and the index that says where they came from, part by part."""
+    """Writes queries part by part, each once, and which lines ask each of them.
 
-    def __init__(self, places: Locations, run: str, most: int) -> None:
-        """Set where to write, and how many queries a part holds at most."""
+    Beside a part lies its index: the stretches of lines that its queries come from.
+    Lines that repeat a query come later, so those of a part have an index of their own.
+
+    Use it in a `with` statement: an error inside leaves no unfinished part behind.
+    """
+
+    def __init__(self, places: Locations, run: str, deal: Deal) -> None:
+        """Set where to write, and what deals the queries out."""
         self._places = places
         self._run = run
-        self._most = most
-        self._bytes = 0
-        self._input: list[str] = []
-        self._index: list[bytes] = []
+        self._deal = deal
+        self._files: list[str] = []
+        self._part = 0
+        self._filled = 0
+        self._input: objects.ObjectWriter | None = None
+        self._stretches: list[dict[str, Any]] = []
+        self._written: set[str] = set()
         self._stopped = False
-        self.queries = 0
-        self.written: set[str] = set()
+        # Of each line that repeats a query: the query's number, the line's among all,
+        # its file and its number there. As bare numbers, since there may be many.
+        self._repeats = tuple(array("I") for _ in range(4))
 
-    @property
-    def parts(self) -> int:
-        """How many parts hold the queries."""
-        return -(-self.queries // self._most)
+    def add(self, file: str, line: int, queries: list[bytes]) -> None:
+        """Add the queries of consecutive lines."""
+        if self._files[-1:] != [file]:
+            self._files.append(file)
+        asked, new = self._deal.lines, self._deal.distinct
+        numbers = self._deal.add(queries)
+        if self._deal.problem():
+            self.stop()
+        if self._stopped:
+            return
+        if self._deal.distinct - new == len(queries):
+            self._add_new(asked, line, queries)
+            return
+        for offset, number in enumerate(numbers):
+            if number == new:
+                self._add_new(asked + offset, line + offset, [queries[offset]])
+                new += 1
+            else:
+                self._add_repeat(number, asked + offset, line + offset)
 
     def stop(self) -> None:
         """Write nothing more: the run is going to be refused."""
         self._stopped = True
-        self._input, self._index = [], []
-
-    def add(self, file: str, line: int, query: Query) -> None:
-        """Add a query."""
-        self.queries += 1
-        self._bytes += len(query.text.encode()) + 1
-        if self.parts > limits.MAX_INPUT_FILES or self._bytes > limits.MAX_INPUT_BYTES:
-            self.stop()
-            self._check_far_beyond()
-        if self._stopped:
-            return
-        self._input.append(f"{query.text}\n")
-        self._index.append(
-            objects.json_line(
-                {
-                    "query_id": f"q{self.queries:06d}",
-                    "file": file,
-                    "line": line,
-                    "query": query.value,
-                }
-            )
-        )
-        if len(self._input) == self._most:
-            self._write()
+        if self._input:
+            self._input.drop()
+            self._input = None
 
     def finish(self) -> None:
-        """Write what is left, and delete what an earlier attempt left behind.
+        """Write what is left, and delete what an earlier attempt left behind."""
+        if self._filled:
+            self._finish_part()
+        self._write_repeats()
+        places, bucket = self._places, self._places.input_bucket
+        for folder in (places.input_folder(self._run), places.plan_folder(self._run)):
+            for key in objects.keys(bucket, folder):
+                if key not in self._written:
+                    objects.delete(bucket, key)
 
-        Raises:
-            InvalidInput: The queries are more than one job takes.
-        """
-        self._check_limits()
+    def _add_new(self, asked: int, line: int, queries: list[bytes]) -> None:
+        while queries:
+            room = self._deal.per_part - self._filled
+            some, queries = queries[:room], queries[room:]
+            if self._input is None:
+                self._input = self._writer(
+                    self._places.input_part(self._run, self._part)
+                )
+            self._input.write(b"%b\n" % b"\n".join(some))
+            self._add_stretch(asked, line, len(some))
+            self._filled += len(some)
+            if self._filled == self._deal.per_part:
+                self._finish_part()
+            asked += len(some)
+            line += len(some)
+
+    def _add_stretch(self, asked: int, line: int, count: int) -> None:
+        stretch = {"id": asked + 1, "file": self._files[-1], "line": line}
+        if self._stretches:
+            last = self._stretches[-1]
+            end = {"id": last["id"] + last["count"], "file": last["file"]}
+            if {**end, "line": last["line"] + last["count"]} == stretch:
+                last["count"] += count
+                return
+        self._stretches.append({**stretch, "count": count})
+
+    def _add_repeat(self, number: int, asked: int, line: int) -> None:
+        values = (number, asked, len(self._files) - 1, line)
+        for column, value in zip(self._repeats, values, strict=True):
+            column.append(value)
+
+    def _finish_part(self) -> None:
         if self._input:
-            self._write()
-        for folder in (
-            self._places.input_folder(self._run),
-            self._places.plan_folder(self._run),
-        ):
-            for key in objects.keys(self._places.input_bucket, folder):
-                if key not in self.written:
-                    objects.delete(self._places.input_bucket, key)
+            self._input.publish()
+        key = self._places.part_index(self._run, self._part)
+        self._write_lines(key, self._stretches)
+        self._input, self._stretches, self._filled = None, [], 0
+        self._part += 1
 
-    def _check_far_beyond(self) -> None:
-        """Refuse so much that even counting it would outlast the function."""
-        files, size = _FAR * limits.MAX_INPUT_FILES, _FAR * limits.MAX_INPUT_BYTES
-        if self.parts > files or self._bytes > size:
-            raise InvalidInput(
-                f"The query files hold more than {files * self._most:,} queries or "
-                f"{size:,} bytes of them, {_FAR} times what one job takes; spread them "
-                f"over several folders {_EACH}."
+    def _write_repeats(self) -> None:
+        numbers, ids, files, lines = self._repeats
+        # Sorting is stable: the lines of a query stay in their order.
+        order = sorted(range(len(numbers)), key=numbers.__getitem__)
+        size = self._deal.per_part
+        for part, repeats in groupby(order, lambda each: numbers[each] // size):
+            self._write_lines(
+                self._places.part_repeats(self._run, part),
+                (
+                    {
+                        "query": numbers[each] % size,
+                        "id": ids[each] + 1,
+                        "file": self._files[files[each]],
+                        "line": lines[each],
+                    }
+                    for each in repeats
+                ),
             )
 
-    def _write(self) -> None:
-        number = self.parts - 1
-        bucket = self._places.input_bucket
-        for key, data in (
-            (self._places.input_part(self._run, number), "".join(self._input).encode()),
-            (self._places.part_index(self._run, number), b"".join(self._index)),
-        ):
-            with objects.ObjectWriter(bucket, key, _CONTENT_TYPE) as writer:
-                writer.write(data)
-            self.written.add(key)
-        self._input, self._index = [], []
+    def _write_lines(self, key: str, lines: Iterable[dict[str, Any]]) -> None:
+        with self._writer(key) as writer:
+            for line in lines:
+                writer.write(objects.json_line(line))
 
-    def _check_limits(self) -> None:
-        if self.parts > limits.MAX_INPUT_FILES:
-            most = limits.MAX_INPUT_FILES * self._most
-            raise InvalidInput(
-                f"{self.queries:,} queries at {self._most} a file (fewer, the more "
-                f"users a segment may have) make {self.parts:,} files, and one job "
-                f"takes at most {limits.MAX_INPUT_FILES:,} files, so at most {most:,} "
-                f"queries; spread them over {-(-self.queries // most)} folders {_EACH}."
-            )
-        if self._bytes > limits.MAX_INPUT_BYTES:
-            runs = -(-self._bytes // limits.MAX_INPUT_BYTES)
-            raise InvalidInput(
-                f"The queries have {self._bytes:,} bytes, and one job takes at most "
-                f"{limits.MAX_INPUT_BYTES:,}; spread them over {runs} folders {_EACH}."
-            )
+    def _writer(self, key: str) -> objects.ObjectWriter:
+        self._written.add(key)
+        return objects.ObjectWriter(self._places.input_bucket, key, _CONTENT_TYPE)
+
+    def __enter__(self) -> Self:
+        """Begin to write."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Drop what is unfinished."""
+        self.stop()

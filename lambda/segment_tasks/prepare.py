@@ -1,29 +1,32 @@
 """Prepares the input of a run: checks every query, deals them out, freezes them."""
 
+import hashlib
 import logging
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
 
-from . import (
-    execution_input,
-    limits,
-    lines,
-    models,
-    objects,
-    plans,
-    queries,
-    sources,
-)
+from . import execution_input, limits, models, objects, plans, sources
+from .dealing import Deal
 from .execution_input import Request
 from .failures import AccessDenied, InvalidInput, RunFailure, describe
 from .invalid_lines import InvalidLines
 from .locations import Locations, run_of, uri
 from .models import SolutionVersion
-from .parts import PartsWriter, per_part
+from .parts import PartsWriter
+from .queries import EXAMPLES
+from .query_files import Bad, read
+from .times import Context, is_short
 
 _log = logging.getLogger(__name__)
 
+# How much of a function's time is left for what comes after reading.
+_RESERVE_SECONDS: Final = 120
+# Whoever has so many times more lines than a run takes is told without all of them.
+_FAR: Final = 5
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """Prepare the input of a run.
 
     The event has `now`, `execution`, `input` and `defaults`.
@@ -33,116 +36,195 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             tries again: a grant that was just given takes a while to hold.
     """
     places = Locations()
-    name = run_of(places, event["execution"])
+    preparation = _Preparation(event, context, places)
+    name = preparation.name
     try:
-        plan = plans.read(places, name) or _plan(event, places, name)
+        plan = plans.read(places, name) or preparation.plan()
     except AccessDenied:
         raise
     except RunFailure as failure:
-        return _failed(name, failure)
+        error = type(failure).__name__
+        _log.warning("Input refused", extra={"run": name, "error": error})
+        run = {**_unprepared(name), "invalidLines": preparation.invalid_lines}
+        return _result("failed", run, [], describe(failure))
     _log.info("Input prepared", extra={"run": name, "queries": plan["run"]["queries"]})
     return _result("ready", plan["run"], list(range(plan["parts"])), None)
 
 
-def _plan(event: dict[str, Any], places: Locations, name: str) -> dict[str, Any]:
-    request = execution_input.read(event["input"], event["defaults"], places.run_prefix)
-    if request.resume:
-        return plans.resumed(places, name, request.resume)
-    version = models.find_solution_version(
-        request.solution_version_arn, event["defaults"]
-    )
-    placeholders = models.filter_placeholders(request.filter_arn, version)
-    parts = PartsWriter(places, name, per_part(version.recipe, request.num_results))
-    used = _read(places, name, request, version.recipe, placeholders, parts)
-    run = _run(places, name, request, version, parts)
-    return plans.write(places, run, parts.parts, used, _notes(used))
+class _Preparation:
+    """The preparation of a run's input, and what was found on the way."""
 
+    def __init__(
+        self, event: dict[str, Any], context: Context, places: Locations
+    ) -> None:
+        self.name = run_of(places, event["execution"])
+        self.invalid_lines: dict[str, Any] | None = None
+        self._input = event["input"]
+        self._defaults: dict[str, Any] = event["defaults"]
+        self._context = context
+        self._places = places
+        self._sources: list[dict[str, Any]] = []
+        self._doubts: Counter[str] = Counter()
 
-def _read(
-    places: Locations,
-    name: str,
-    request: Request,
-    recipe: str,
-    placeholders: frozenset[str],
-    parts: PartsWriter,
-) -> list[dict[str, Any]]:
-    """Check all query files and write the parts; return which files they were."""
-    used: list[dict[str, Any]] = []
-    with InvalidLines(places, name) as invalid:
-        for key in sources.find(request.queries, places):
-            try:
-                reader = objects.ObjectReader(places.input_bucket, key)
-            except FileNotFoundError:
-                raise InvalidInput(
-                    f"The query file {uri(places.input_bucket, key)} was deleted while "
-                    "the run read the query files; start again."
-                ) from None
-            before = parts.queries
-            for number, line in lines.queries(reader.chunks()):
-                query = queries.check(line, recipe, placeholders)
-                if isinstance(query, queries.Query):
-                    parts.add(key, number, query)
-                else:
-                    parts.stop()
-                    invalid.add(key, number, query)
-                    if invalid.full:
-                        break
-            if invalid.full:
-                break
-            used.append(
-                {
-                    "key": key,
-                    "versionId": reader.version_id,
-                    "etag": reader.etag,
-                    "bytes": reader.size,
-                    "queries": parts.queries - before,
-                }
-            )
-    invalid.refuse()
-    if not parts.queries:
-        raise InvalidInput(
-            f"The {len(used):,} query files that the run reads hold no query, "
-            f"{uri(places.input_bucket, used[0]['key'])} for one; write one query per "
-            f"line, like {queries.EXAMPLES[recipe]}."
+    def plan(self) -> dict[str, Any]:
+        """Prepare the input, and commit it."""
+        places = self._places
+        request = execution_input.read(self._input, self._defaults, places.run_prefix)
+        if request.resume:
+            return plans.resumed(places, self.name, request.resume)
+        version = models.find_solution_version(
+            request.solution_version_arn, self._defaults
         )
-    parts.finish()
-    return used
+        placeholders = models.filter_placeholders(request.filter_arn, version)
+        deal = Deal(version.recipe, request.num_results)
+        with PartsWriter(places, self.name, deal) as parts:
+            self._read(request.queries, version.recipe, placeholders, deal, parts)
+            parts.finish()
+        run = self._run(request, version, deal)
+        return plans.write(places, run, deal.parts, self._sources, self._notes())
 
-
-def _run(
-    places: Locations,
-    name: str,
-    request: Request,
-    version: SolutionVersion,
-    parts: PartsWriter,
-) -> dict[str, Any]:
-    # A single file is the path that the service's guide shows.
-    folder = places.input_folder(name)
-    key = places.input_part(name, 0) if parts.parts == 1 else folder
-    run = {
-        **_unprepared(name),
-        "jobName": name,
-        "prepared": name,
-        "solutionVersionArn": version.arn,
-        "recipe": version.recipe,
-        "filterArn": request.filter_arn,
-        "numResults": request.num_results,
-        "tags": request.tags,
-        "input": uri(places.input_bucket, key),
-        "output": uri(places.output_bucket, places.output_folder(name)),
-        "queries": parts.queries,
-    }
-    for path in (run["input"], run["output"]):
-        if len(path) > limits.MAX_S3_PATH_LENGTH:
+    def _read(
+        self,
+        asked: str | None,
+        recipe: str,
+        placeholders: frozenset[str],
+        deal: Deal,
+        parts: PartsWriter,
+    ) -> None:
+        """Check all query files, and deal out their queries."""
+        skip = self._defaults["skipInvalidLines"]
+        with InvalidLines(self._places, self.name) as invalid:
+            for version in sources.find(asked, self._places):
+                before = deal.lines
+                source = _Source(self._places.input_bucket, version, self._context)
+                for found in read(source.chunks(), recipe, placeholders):
+                    if isinstance(found, Bad):
+                        invalid.add(version.key, found.line, found.problems)
+                        if not skip:
+                            parts.stop()
+                    else:
+                        parts.add(version.key, found.line, found.queries)
+                        self._doubts.update(found.doubts)
+                    _check_far(deal.lines + invalid.count)
+                self._sources.append(source.record(deal.lines - before))
+        self.invalid_lines = invalid.summary(skipped=skip)
+        if invalid.count and not (skip and deal.lines):
+            raise invalid.refusal()
+        if not deal.lines:
             raise InvalidInput(
-                f"The path {path} has {len(path)} characters, and Personalize takes at "
-                f"most {limits.MAX_S3_PATH_LENGTH}; give the pipeline a shorter prefix."
+                f"The {len(self._sources):,} query files that the run reads hold no "
+                f"query, {uri(self._places.input_bucket, self._sources[0]['key'])} for "
+                f"one; write one query per line, like {EXAMPLES[recipe]}."
             )
-    return run
+        if problem := deal.problem():
+            raise InvalidInput(problem)
+
+    def _run(
+        self, request: Request, version: SolutionVersion, deal: Deal
+    ) -> dict[str, Any]:
+        places, name = self._places, self.name
+        # A single file is the path that the service's guide shows.
+        folder = places.input_folder(name)
+        key = places.input_part(name, 0) if deal.parts == 1 else folder
+        run = {
+            **_unprepared(name),
+            "jobName": name,
+            "prepared": name,
+            "solutionVersionArn": version.arn,
+            "recipe": version.recipe,
+            "filterArn": request.filter_arn,
+            "numResults": request.num_results,
+            "tags": request.tags,
+            "input": uri(places.input_bucket, key),
+            "output": uri(places.output_bucket, places.output_folder(name)),
+            "queries": deal.lines,
+            "distinct": deal.distinct,
+            "invalidLines": self.invalid_lines,
+        }
+        for path in (run["input"], run["output"]):
+            if len(path) > limits.MAX_S3_PATH_LENGTH:
+                raise InvalidInput(
+                    f"The path {path} has {len(path)} characters, and Personalize "
+                    f"takes at most {limits.MAX_S3_PATH_LENGTH}; give the pipeline a "
+                    "shorter prefix."
+                )
+        return run
+
+    def _notes(self) -> list[str]:
+        notes = [
+            f"{each['key']} holds no query."
+            for each in self._sources
+            if not each["queries"]
+        ]
+        if self.invalid_lines:
+            notes.append(
+                f"{self.invalid_lines['count']:,} lines that cannot be used were "
+                f"skipped; they are listed in {self.invalid_lines['location']}."
+            )
+        for doubt, count in self._doubts.items():
+            notes.append(
+                f"{count:,} queries have {doubt}; whether Personalize takes that is "
+                "not documented."
+            )
+        return notes
 
 
-def _notes(used: list[dict[str, Any]]) -> list[str]:
-    return [f"{each['key']} holds no query." for each in used if not each["queries"]]
+class _Source:
+    """One version of a query file."""
+
+    def __init__(self, bucket: str, version: objects.Version, context: Context) -> None:
+        self._location = uri(bucket, version.key)
+        self._key = version.key
+        self._context = context
+        self._digest = hashlib.sha256()
+        self._read = 0
+        try:
+            self._reader = objects.ObjectReader(bucket, version.key, version)
+        except FileNotFoundError:
+            raise self._gone() from None
+
+    def _gone(self) -> InvalidInput:
+        return InvalidInput(
+            f"The query file {self._location} was changed or deleted while the run "
+            "read the query files; start again."
+        )
+
+    def chunks(self) -> Iterator[bytes]:
+        try:
+            for chunk in self._reader.chunks():
+                if is_short(self._context, _RESERVE_SECONDS):
+                    raise InvalidInput(
+                        "The query files are too large, or too many, to be read in the "
+                        f"time of one function, which got as far as {self._location}; "
+                        "spread them over several folders and run each with "
+                        '{"queries": "<folder>"}.'
+                    )
+                self._digest.update(chunk)
+                self._read += len(chunk)
+                yield chunk
+        except FileNotFoundError:
+            raise self._gone() from None
+
+    def record(self, queries: int) -> dict[str, Any]:
+        # Of a file that is none of queries only the first lines are read.
+        complete = self._read == self._reader.size
+        return {
+            "key": self._key,
+            "versionId": self._reader.version_id,
+            "etag": self._reader.etag,
+            "sha256": self._digest.hexdigest() if complete else None,
+            "bytes": self._reader.size,
+            "queries": queries,
+        }
+
+
+def _check_far(lines: int) -> None:
+    if lines > _FAR * limits.MAX_LINES:
+        raise InvalidInput(
+            f"The query files hold more than {_FAR * limits.MAX_LINES:,} lines, and "
+            f"one run takes at most {limits.MAX_LINES:,}; `personalize-segments split` "
+            "cuts them into runs that fit."
+        )
 
 
 def _unprepared(name: str) -> dict[str, Any]:
@@ -159,12 +241,9 @@ def _unprepared(name: str) -> dict[str, Any]:
         "input": None,
         "output": None,
         "queries": None,
+        "distinct": None,
+        "invalidLines": None,
     }
-
-
-def _failed(name: str, failure: RunFailure) -> dict[str, Any]:
-    _log.warning("Input refused", extra={"run": name, "error": type(failure).__name__})
-    return _result("failed", _unprepared(name), [], describe(failure))
 
 
 def _result(

@@ -25,17 +25,23 @@ _FILTER_VALUES: Final = "filterValues"
 _FILTER_EXAMPLE: Final = r'"filterValues": {"COUNTRY": "\"Japan\",\"France\""}'
 # The guide shows quoted literals only; how numbers are written is not documented,
 # so both forms pass.
-_LITERAL: Final = r'(?:"(?:[^"\\]|\\.)*"|[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)'
+_NUMBER: Final = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_LITERAL: Final = rf"(?:{_STRING.pattern}|{_NUMBER})"
 _LITERALS: Final = re.compile(rf"\s*{_LITERAL}\s*(?:,\s*{_LITERAL}\s*)*", re.DOTALL)
 _ESCAPE: Final = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)|.", re.DOTALL)
-_GZIP: Final = b"\x1f\x8b"
 
 
 class Query(NamedTuple):
-    """A query as it was written, and what it says."""
+    """A query that can be sent.
 
-    text: str
-    value: dict[str, Any]
+    Attributes:
+        text: What to send, the same for queries that say the same.
+        doubts: What in it the service's documentation leaves open.
+    """
+
+    text: bytes
+    doubts: list[str]
 
 
 class Problem(NamedTuple):
@@ -86,24 +92,31 @@ def _check(
     value = _parsed(text, recipe)
     if isinstance(value, Problem):
         return [value]
-    return _problems(text, value, recipe, placeholders) or Query(text, value)
+    return _problems(text, value, recipe, placeholders) or _query(value, recipe)
+
+
+def _query(value: dict[str, Any], recipe: str) -> Query:
+    key = KEY_OF_RECIPE[recipe]
+    query = {key: value[key]}
+    doubts = []
+    if recipe == limits.ITEM_ATTRIBUTE_AFFINITY:
+        doubts += expressions.doubts(value[key])
+    if given := value.get(_FILTER_VALUES):
+        query[_FILTER_VALUES] = dict(sorted(given.items()))
+        if any(re.search(_NUMBER, _STRING.sub("", each)) for each in given.values()):
+            doubts.append("numbers without quotes in filterValues")
+    # Half a character, which JSON can name but UTF-8 cannot, becomes its escape.
+    text = json.dumps(query, ensure_ascii=False).encode(errors="backslashreplace")
+    return Query(text, doubts)
 
 
 def _not_text(line: bytes, position: int) -> Problem:
-    if line.startswith(_GZIP):
-        return Problem(1, "the file is compressed; upload it uncompressed")
     column = len(line[:position].decode()) + 1
     return Problem(column, "the line is not valid UTF-8; save the file as UTF-8")
 
 
 def _parsed(text: str, recipe: str) -> dict[str, Any] | Problem:
     example = EXAMPLES[recipe]
-    if text.startswith("["):
-        return Problem(
-            1,
-            "the file is a JSON array; write one query per line, without brackets and "
-            f"commas, like {example} (jq -c '.[]' FILE converts it)",
-        )
     if not text.startswith("{"):
         return Problem(1, f"a line is a JSON object; write {example}")
     try:

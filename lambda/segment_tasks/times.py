@@ -1,6 +1,7 @@
 """Points in time, as the state machine passes them: the functions read no clock."""
 
 from datetime import UTC, datetime
+from typing import Protocol
 
 
 def parse(instant: str) -> datetime:
@@ -18,3 +19,15 @@ def text(instant: datetime | None) -> str | None:
     if instant is None:
         return None
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class Context(Protocol):
+    """What Lambda tells a function of its call."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long the call may still take."""
+
+
+def is_short(context: Context, seconds: int) -> bool:
+    """Tell whether a call has less time left than these seconds."""
+    return context.get_remaining_time_in_millis() < seconds * 1000

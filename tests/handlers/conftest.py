@@ -48,6 +48,16 @@ ENVIRONMENT = {
 }
 
 
+class Context:
+    """What Lambda tells of a call, with all of its time left."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
+
+CONTEXT = Context()
+
+
 class Body:
     """The body of an answer, as botocore reads it."""
 
@@ -222,10 +232,11 @@ class Cloud:
                     "filterArn": None,
                     "tags": {},
                     "allowAnySolution": False,
+                    "skipInvalidLines": False,
                     **defaults,
                 },
             },
-            None,
+            CONTEXT,
         )
 
     def create(
@@ -262,9 +273,15 @@ class Cloud:
         )
 
     def collect(
-        self, run: dict[str, Any], job: dict[str, Any], part: int = 0
-    ) -> dict[str, int]:
-        return collect.handler({"run": run, "job": job, "part": part}, None)
+        self,
+        run: dict[str, Any],
+        job: dict[str, Any],
+        part: int = 0,
+        context: Any = None,
+    ) -> dict[str, Any]:
+        return collect.handler(
+            {"run": run, "job": job, "part": part}, context or CONTEXT
+        )
 
     def finish(
         self,

@@ -1,0 +1,109 @@
+"""How queries are dealt out to the files of a job, and how many one job takes."""
+
+import zlib
+from array import array
+from typing import Final
+
+from . import limits
+
+# Twice as many as one job takes queries at most, so that places are found quickly; all
+# there from the start, so that memory does not grow with the queries.
+_PLACES: Final = 1 << 20
+_HASH: Final = (1 << 64) - 1
+_ORDINAL_BITS: Final = 32
+_ORDINAL: Final = (1 << _ORDINAL_BITS) - 1
+_SPLIT: Final = "`personalize-segments split` cuts them into runs that fit"
+
+
+def per_part(recipe: str, num_results: int) -> int:
+    """Return how many queries go into one part.
+
+    As many as a file may hold, but fewer where the output of so many would be too
+    large to account for in one go.
+    """
+    planned = limits.MAX_PART_OUTPUT_BYTES // (num_results * limits.BYTES_PER_USER)
+    return min(limits.QUERIES_PER_FILE[recipe], max(1, planned))
+
+
+class Deal:
+    """The queries of one job, dealt out in order; the same query only once.
+
+    Attributes:
+        per_part: How many queries a part holds, but for the last one.
+        most: How many different queries one job takes.
+        lines: How many were added.
+        distinct: How many different ones; not counted beyond what one job takes.
+    """
+
+    def __init__(self, recipe: str, num_results: int) -> None:
+        """Set what decides how many queries a part holds."""
+        self.per_part = per_part(recipe, num_results)
+        self.most = self.per_part * limits.MAX_INPUT_FILES
+        self.lines = 0
+        self.distinct = 0
+        self._num_results = num_results
+        self._bytes = 0
+        self._hashes = array("Q", [0]) * _PLACES
+        self._numbers = array("Q", [0]) * _PLACES
+
+    @property
+    def parts(self) -> int:
+        """How many parts the queries make."""
+        return -(-self.distinct // self.per_part)
+
+    def add(self, queries: list[bytes]) -> list[int]:
+        """Add queries by their texts; return the number of each, from 0.
+
+        One that was added before has the number that it had then. Beyond what one job
+        takes, all are taken for new ones.
+        """
+        self.lines += len(queries)
+        return [self._number(each) for each in queries]
+
+    def _number(self, text: bytes) -> int:
+        # 64 bits of one hash and 32 of another: that two of 500,000 queries share
+        # them has a probability of 1 in 10^17.
+        wanted = hash(text) & _HASH or 1
+        check = zlib.crc32(text)
+        place = wanted % _PLACES
+        while found := self._hashes[place]:
+            if found == wanted and self._numbers[place] >> _ORDINAL_BITS == check:
+                return self._numbers[place] & _ORDINAL
+            place = (place + 1) % _PLACES
+        number = self.distinct
+        self.distinct += 1
+        self._bytes += len(text) + 1
+        if number < self.most:
+            self._hashes[place] = wanted
+            self._numbers[place] = check << _ORDINAL_BITS | number
+        return number
+
+    def problem(self) -> str | None:
+        """Say why this is more than one job takes, with the arithmetic, or None."""
+        if self.distinct > self.most:
+            return (
+                f"{self.distinct:,} queries at {self.per_part} a file (fewer, the more "
+                f"users a segment may have) make {self.parts:,} files, and one job "
+                f"takes at most {limits.MAX_INPUT_FILES:,} files, so at most "
+                f"{self.most:,} queries; {_SPLIT}."
+            )
+        if self._bytes > limits.MAX_INPUT_BYTES:
+            return (
+                f"The queries have {self._bytes:,} bytes, and one job takes at most "
+                f"{limits.MAX_INPUT_BYTES:,}; {_SPLIT}."
+            )
+        output = self.lines * self._num_results * limits.BYTES_PER_USER
+        if output > limits.MAX_OUTPUT_BYTES:
+            return (
+                f"{self.lines:,} lines with a query, {self._num_results:,} users for "
+                f"each and about {limits.BYTES_PER_USER} bytes a user make "
+                f"{output:,} bytes of output, and one run takes at most "
+                f"{limits.MAX_OUTPUT_BYTES:,}; ask for fewer users, or {_SPLIT}."
+            )
+        if self.lines > limits.MAX_LINES:
+            return (
+                f"The query files hold {self.lines:,} lines with a query, and one run "
+                f"takes at most {limits.MAX_LINES:,}, repeated queries included; "
+                f"remove repeated lines, or {_SPLIT}."
+            )
+        return None

@@ -1,0 +1,213 @@
+"""Query files: what counts as one, and the queries in it, read as a stream.
+
+A query file is JSON Lines in UTF-8, gzipped or not. Any other kind of file is refused
+as a whole, any other line on its own. Preparing a run and the command line both read
+files with this.
+"""
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Final, NamedTuple
+
+from . import limits, queries
+from .lines import split
+from .queries import EXAMPLES, Problem
+
+_CHUNK: Final = 1024 * 1024
+_GZIP: Final = b"\x1f\x8b"
+_GZIP_WINDOW: Final = 31
+_UTF_8_MARK: Final = b"\xef\xbb\xbf"
+_UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+# The usual spelling of lines that need no closer look, and what they come to.
+_TEXT: Final = rb"[^\"\\\x00-\x1f\x80-\xff]"
+_CONDITION: Final = rb"ITEMS\.\w++ = \\\"%b*+\\\"" % _TEXT
+_VALUES: Final = {
+    limits.ITEM_AFFINITY: rb"%b{1,%d}+" % (_TEXT, limits.MAX_ITEM_ID_LENGTH),
+    limits.ITEM_ATTRIBUTE_AFFINITY: rb"%b(?: AND %b)*+" % (_CONDITION, _CONDITION),
+}
+
+
+_USUAL: Final = rb"[ \t]*+\{ ?\"%b\" ?: ?\"(%b)\" ?\}\s*+"
+# Keeps lists short: a pause for whoever writes the queries.
+_AT_ONCE: Final = 500
+
+
+class _GzipError(ValueError):
+    """The compressed data is damaged; the text says how."""
+
+
+class Good(NamedTuple):
+    """Queries of consecutive lines.
+
+    Attributes:
+        line: The number of the first line, from 1.
+        queries: Their texts, which are the same for queries that are the same.
+        doubts: What in them the service's documentation leaves open, once a query.
+    """
+
+    line: int
+    queries: list[bytes]
+    doubts: list[str]
+
+
+class Bad(NamedTuple):
+    """A line that cannot be used, or the first line of a file that cannot."""
+
+    line: int
+    problems: list[Problem]
+
+
+def read(
+    chunks: Iterable[bytes], recipe: str, placeholders: frozenset[str] | None
+) -> Iterator[Good | Bad]:
+    """Read a query file: every query, and every line that is none.
+
+    Args:
+        chunks: The file's content, in pieces of any size.
+        recipe: The recipe's name, a key of `limits.QUERIES_PER_FILE`.
+        placeholders: As for `queries.check`.
+    """
+    lines = _numbered(split(_unmarked(_decompressed(chunks))))
+    try:
+        head = list(islice(lines, 2))
+    except _GzipError as error:
+        yield _damaged(1, error)
+        return
+    if problem := _other_kind([line for _, line in head], recipe):
+        yield Bad(head[0][0], [Problem(1, problem)])
+    else:
+        yield from _checked(chain(head, lines), recipe, placeholders)
+
+
+def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Number the lines that are not blank."""
+    for number, line in enumerate(lines, start=1):
+        if line and not line.isspace():
+            yield number, line
+
+
+def _damaged(line: int, error: _GzipError) -> Bad:
+    return Bad(line, [Problem(1, f"{error}; compress and upload it again")])
+
+
+def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Undo gzip, told by its first bytes; it may have several members."""
+    start, stream = _first_bytes(chunks)
+    if not start.startswith(_GZIP):
+        yield start
+        yield from stream
+        return
+    decompressor = zlib.decompressobj(_GZIP_WINDOW)
+    inside = False
+    for chunk in chain([start], stream):
+        data, full = chunk, False
+        while data or full:
+            inside = True
+            try:
+                plain = decompressor.decompress(data, _CHUNK)
+            except zlib.error:
+                raise _GzipError("the compressed file is damaged here") from None
+            yield plain
+            data, full = decompressor.unconsumed_tail, len(plain) == _CHUNK
+            if decompressor.eof:
+                # Zeros may fill up the end.
+                data, full = decompressor.unused_data.lstrip(b"\0"), False
+                decompressor = zlib.decompressobj(_GZIP_WINDOW)
+                inside = False
+    if inside:
+        raise _GzipError("the compressed file is cut off here")
+
+
+def _unmarked(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    start, rest = _first_bytes(chunks)
+    yield start.removeprefix(_UTF_8_MARK)
+    yield from rest
+
+
+def _first_bytes(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Take enough of a stream to tell what it is."""
+    stream = iter(chunks)
+    start = b""
+    for chunk in stream:
+        start += chunk
+        if len(start) >= len(_UTF_8_MARK):
+            break
+    return start, stream
+
+
+def _other_kind(head: list[bytes], recipe: str) -> str | None:
+    """Say what a file is if it is not JSON Lines, by its first two lines."""
+    if not head:
+        return None
+    first = head[0].strip()
+    example = f"write one query per line, like {EXAMPLES[recipe]}"
+    if first.startswith(_GZIP):
+        return "the file is compressed twice; compress it once"
+    if first.startswith(_UTF_16_MARKS):
+        return "the file is UTF-16; save it as UTF-8"
+    if b"\0" in first:
+        return f"the file is binary; {example}"
+    if first.startswith(b"["):
+        return (
+            f"the file is a JSON array; {example}, without brackets and commas "
+            "(jq -c '.[]' FILE converts it)"
+        )
+    if first == b"{":
+        return (
+            f"the file is JSON over several lines; {example} (jq -c . FILE converts it)"
+        )
+    if any(line.lstrip().startswith(b"{") for line in head):
+        return None
+    try:
+        first.decode()
+    except UnicodeDecodeError:
+        return f"the file is neither JSON nor UTF-8; {example}, in UTF-8"
+    key = queries.KEY_OF_RECIPE[recipe]
+    return (
+        f"the file is a table or a list of plain values, not JSON Lines; {example} "
+        f"(jq -Rc '{{{key}: .}}' FILE converts a list of one per line)"
+    )
+
+
+def _checked(
+    lines: Iterator[tuple[int, bytes]],
+    recipe: str,
+    placeholders: frozenset[str] | None,
+) -> Iterator[Good | Bad]:
+    # Where values for a filter are needed, no line goes without them.
+    usual = re.compile(b"(?!)" if placeholders else _usual(recipe)).fullmatch
+    text = b'{"%b": "%%b"}' % queries.KEY_OF_RECIPE[recipe].encode()
+    good = Good(0, [], [])
+    number = following = 0
+    try:
+        for number, line in lines:
+            if number != following or len(good.queries) == _AT_ONCE:
+                if good.queries:
+                    yield good
+                good = Good(number, [], [])
+            following = number + 1
+            if match := usual(line):
+                good.queries.append(text % match[1])
+                continue
+            found = queries.check(line, recipe, placeholders)
+            if isinstance(found, queries.Query):
+                good.queries.append(found.text)
+                good.doubts.extend(found.doubts)
+                continue
+            if good.queries:
+                yield good
+            good = Good(following, [], [])
+            yield Bad(number, found)
+    except _GzipError as error:
+        if good.queries:
+            yield good
+        yield _damaged(number + 1, error)
+        return
+    if good.queries:
+        yield good
+
+
+def _usual(recipe: str) -> bytes:
+    return _USUAL % (queries.KEY_OF_RECIPE[recipe].encode(), _VALUES[recipe])
