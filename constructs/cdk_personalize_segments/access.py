@@ -190,6 +190,13 @@ class Access:
                 storage.queries_prefix,
                 storage.input_prefix,
             ),
+            _list(
+                # A run reads one version of each file, whatever is uploaded meanwhile.
+                "ListVersionsOfQueries",
+                storage.input_bucket,
+                storage.queries_prefix,
+                action="s3:ListBucketVersions",
+            ),
             iam.PolicyStatement(
                 sid="ReadQueries",
                 actions=["s3:GetObject", "s3:GetObjectVersion"],
@@ -280,14 +287,20 @@ class Access:
         ]
 
     def collect_statements(self) -> list[iam.PolicyStatement]:
-        """Read the raw output, write results.
+        """Read what was asked and the raw output, write results.
 
         Listing also lets S3 answer that something is missing, not that it is denied.
         """
         storage = self._storage
         return [
-            self._read_plans(),
-            _list("ListPlans", storage.input_bucket, storage.input_prefix),
+            iam.PolicyStatement(
+                sid="ReadPreparedInput",
+                actions=["s3:GetObject"],
+                resources=[
+                    storage.input_bucket.arn_for_objects(f"{storage.input_prefix}*")
+                ],
+            ),
+            _list("ListPreparedInput", storage.input_bucket, storage.input_prefix),
             iam.PolicyStatement(
                 sid="ReadJobOutput",
                 actions=["s3:GetObject"],
@@ -295,7 +308,32 @@ class Access:
                     storage.output_bucket.arn_for_objects(f"{storage.output_prefix}*")
                 ],
             ),
-            _list("ListJobOutput", storage.output_bucket, storage.output_prefix),
+            _list(
+                "ListJobOutputAndResults",
+                storage.output_bucket,
+                storage.output_prefix,
+                storage.results_prefix,
+            ),
+            iam.PolicyStatement(
+                # How far an earlier call came.
+                sid="ReadProgress",
+                actions=["s3:GetObject"],
+                resources=[
+                    storage.output_bucket.arn_for_objects(
+                        f"{storage.results_prefix}*/parts/*"
+                    )
+                ],
+            ),
+            iam.PolicyStatement(
+                # Pieces of users that an attempt left which was cut short.
+                sid="DeleteUsers",
+                actions=["s3:DeleteObject"],
+                resources=[
+                    storage.output_bucket.arn_for_objects(
+                        f"{storage.results_prefix}*/users/*"
+                    )
+                ],
+            ),
             self._write_results(),
         ]
 
@@ -482,10 +520,12 @@ class Access:
             self._acknowledge(role, f"AwsSolutions-IAM5[Resource::{resource}]", reason)
 
 
-def _list(sid: str, bucket: s3.IBucket, *prefixes: str) -> iam.PolicyStatement:
+def _list(
+    sid: str, bucket: s3.IBucket, *prefixes: str, action: str = "s3:ListBucket"
+) -> iam.PolicyStatement:
     return iam.PolicyStatement(
         sid=sid,
-        actions=["s3:ListBucket"],
+        actions=[action],
         resources=[bucket.bucket_arn],
         conditions={"StringLike": {"s3:prefix": [f"{each}*" for each in prefixes]}},
     )

@@ -1,68 +1,165 @@
 """Accounts for one part of a job's output: what became of each query, and its users."""
 
-import json
 import logging
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from typing import Any, Final, NamedTuple
 
-from . import matching, objects, output, plans, users_csv
-from .lines import split
+from . import matching, objects, output, users_csv
+from .asked import Asked
 from .locations import Locations, bucket_and_key, output_file
-from .matching import Asked, Matching
+from .matching import Matching
 from .output import Answer, Span
+from .times import Context, is_short
 
 _log = logging.getLogger(__name__)
 
-
-class _Wanted(NamedTuple):
-    """A stretch of users that belongs to a query, the one at this index."""
-
-    span: Span
-    asked: int
+# A call goes on only while the largest unit of work would still fit into its time.
+_RESERVE_SECONDS: Final = 300
+_ROWS_A_UNIT: Final = 5_000_000
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, int]:
+class _Unit(NamedTuple):
+    """Rows that are written in one go: the users of an answer, under each of the ids.
+
+    Where so many lines ask the same that this is too much for one go, the output is
+    read in several rounds.
+    """
+
+    round: int
+    spans: Sequence[Span]
+    ids: Sequence[int]
+
+
+def handler(event: dict[str, Any], context: Context) -> dict[str, int]:
     """Account for one part: `run`, `job` and its number `part`.
 
-    Doing so again gives the same results.
+    Doing so again gives the same results. What does not fit into the time of one call
+    is left to the next one, which goes on from there.
 
     Raises:
         AccessDenied: A grant is missing.
         OutputIncomplete: The record of what was asked is gone.
     """
-    places = Locations()
-    run, part = event["run"], event["part"]
-    found = Matching(_asked(places, run["prepared"], part))
-    reader = _output(event["job"]["output"], part)
-    if reader:
-        for answer in output.scan(reader.chunks()):
+    account = _Collection(event, context).collect()
+    counts = {key: value for key, value in account.items() if isinstance(value, int)}
+    _log.info("Part collected", extra={"run": event["run"]["name"], **counts})
+    return {"part": event["part"]}
+
+
+class _Collection:
+    """One call's work on a part."""
+
+    def __init__(self, event: dict[str, Any], context: Context) -> None:
+        self._places = Locations()
+        self._run: str = event["run"]["name"]
+        self._part: int = event["part"]
+        self._context = context
+        self._asked = Asked(self._places, event["run"]["prepared"], self._part)
+        self._output = _output(event["job"]["output"], self._part)
+
+    def collect(self) -> dict[str, Any]:
+        """Write the results of the part, and its account; return that."""
+        bucket = self._places.output_bucket
+        key = self._places.part_account(self._run, self._part)
+        found = Matching(self._asked.queries)
+        for answer in output.scan(self._output.chunks() if self._output else ()):
             found.add(answer)
-    answers = found.answers()
-    counts = _write_users(places, run["name"], part, reader, found.asked, answers)
-    _write_queries(places, run["name"], part, found.asked, answers, counts)
-    account = {
-        "part": part,
-        "queries": len(answers),
-        **_statuses(answers),
-        "users": sum(counts),
-        "unrecognized": found.unrecognized,
-        "byOrder": found.by_order,
-    }
-    objects.write_json(
-        places.output_bucket, places.part_account(run["name"], part), account
-    )
-    _log.info("Part collected", extra={"run": run["name"], **account})
-    return {"part": part}
+        units = _units(found.answers, self._asked.ids())
+        done, files = self._progress(objects.read_json(bucket, key))
+        if units[done:] or not files:
+            done += self._write_users(units[done:], files)
+        account: dict[str, Any] = {"part": self._part, "progress": None}
+        if done < len(units) and self._output:
+            account["progress"] = {"etag": self._output.etag, "units": done}
+        else:
+            account |= self._write_queries(found, files)
+            self._delete_others(files)
+        account["files"] = files
+        objects.write_json(bucket, key, account)
+        return account
 
+    def _progress(
+        self, account: dict[str, Any] | None
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Return how many units earlier calls wrote of this output, and their files."""
+        if not account or not account["progress"] or not self._output:
+            return 0, []
+        if account["progress"]["etag"] != self._output.etag:
+            return 0, []
+        return account["progress"]["units"], account["files"]
 
-def _asked(places: Locations, prepared: str, part: int) -> Iterator[Asked]:
-    key = places.part_index(prepared, part)
-    try:
-        reader = objects.ObjectReader(places.input_bucket, key)
-    except FileNotFoundError:
-        raise plans.gone(places.input_bucket, key) from None
-    for line in split(reader.chunks()):
-        yield Asked(**json.loads(line))
+    def _write_users(self, units: list[_Unit], files: list[dict[str, Any]]) -> int:
+        """Write units as long as there is time; return how many."""
+        key = self._places.users_part(self._run, self._part, len(files))
+        done = rows = 0
+        with objects.GzipWriter(self._places.output_bucket, key) as writer:
+            writer.write(users_csv.HEADER)
+            for unit, stretches in self._read(units):
+                if done and is_short(self._context, _RESERVE_SECONDS):
+                    break
+                rows += _write_unit(writer, unit, stretches)
+                done += 1
+        files.append(_file("users", key, writer, rows))
+        return done
+
+    def _read(self, units: list[_Unit]) -> Iterator[tuple[_Unit, Iterator[bytes]]]:
+        """Read the users of units, going through the output once for each round."""
+        for _, same_round in groupby(units, lambda unit: unit.round):
+            of_round = list(same_round)
+            spans = [span for unit in of_round for span in unit.spans]
+            start = spans[0].start
+            chunks = self._output.chunks(start) if self._output else ()
+            stretches = output.stretches(chunks, start, spans)
+            for unit in of_round:
+                yield unit, islice(stretches, len(unit.spans))
+
+    def _write_queries(
+        self, found: Matching, files: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Write what became of each query; return the counts."""
+        counts: Counter[str] = Counter()
+        key = self._places.queries_part(self._run, self._part)
+        with objects.GzipWriter(self._places.output_bucket, key) as writer:
+            for number, lines in self._asked.lines():
+                answer = found.answers[number]
+                status = matching.status(answer)
+                users = _count(answer) if status == matching.SEGMENT else 0
+                for line in lines:
+                    row = {
+                        "query_id": _query_id(line.id),
+                        "file": line.file,
+                        "line": line.line,
+                        "query": self._asked.queries[number],
+                        "status": status,
+                        "users": users,
+                        "error": matching.error(answer),
+                    }
+                    writer.write(objects.json_line(row))
+                    counts.update({status: 1, "users": users})
+        queries = sum(counts[each] for each in matching.STATUSES)
+        files.append(_file("queries", key, writer, queries))
+        return {
+            "queries": queries,
+            "distinct": len(self._asked.queries),
+            "segments": counts[matching.SEGMENT],
+            "empty": counts[matching.EMPTY],
+            "failed": counts[matching.FAILED],
+            "missing": counts[matching.MISSING],
+            "users": counts["users"],
+            "unrecognized": found.unrecognized,
+            "byOrder": found.by_order,
+        }
+
+    def _delete_others(self, files: list[dict[str, Any]]) -> None:
+        """Delete pieces of users that another attempt left behind."""
+        bucket = self._places.output_bucket
+        folder = self._places.results_folder(self._run)
+        first = self._places.users_part(self._run, self._part)
+        for key in objects.keys(bucket, first.partition(".")[0]):
+            if key.removeprefix(folder) not in {each["key"] for each in files}:
+                objects.delete(bucket, key)
 
 
 def _output(folder: str, part: int) -> objects.ObjectReader | None:
@@ -83,72 +180,43 @@ def _output(folder: str, part: int) -> objects.ObjectReader | None:
     return None
 
 
-def _write_users(
-    places: Locations,
-    run: str,
-    part: int,
-    reader: objects.ObjectReader | None,
-    asked: tuple[Asked, ...],
-    answers: list[Answer | None],
-) -> list[int]:
-    """Write the users of all segments; return how many each query has."""
-    counts = [0] * len(answers)
-    key = places.users_part(run, part)
-    with objects.GzipWriter(places.output_bucket, key) as writer:
-        writer.write(users_csv.HEADER)
-        for wanted in _passes(answers):
-            chunks = reader.chunks() if reader else iter(())
-            slices = output.slices(chunks, [each.span for each in wanted])
-            for each, users in zip(wanted, slices, strict=True):
-                first_rank = counts[each.asked] + 1
-                query_id = asked[each.asked].query_id
-                writer.write(users_csv.rows(query_id, first_rank, users))
-                counts[each.asked] += len(users)
-    return counts
-
-
-def _passes(answers: list[Answer | None]) -> list[list[_Wanted]]:
-    """Plan the reading of users: each pass goes through the output once, in order.
-
-    One pass is enough unless queries share an answer.
-    """
-    passes: list[list[_Wanted]] = []
-    uses: dict[int, int] = {}
-    for index, answer in enumerate(answers):
+def _units(
+    answers: Sequence[Answer | None], ids: Sequence[Sequence[int]]
+) -> list[_Unit]:
+    """Plan the writing of users, in the order of the output within each round."""
+    units = []
+    for answer, asking in zip(answers, ids, strict=True):
         if answer is None or matching.status(answer) != matching.SEGMENT:
             continue
-        number = uses[id(answer)] = uses.get(id(answer), -1) + 1
-        if number == len(passes):
-            passes.append([])
-        passes[number] += [_Wanted(span, index) for span in answer.users or ()]
-    return [sorted(each) for each in passes]
+        at_once = max(1, _ROWS_A_UNIT // _count(answer))
+        for number, start in enumerate(range(0, len(asking), at_once)):
+            some = asking[start : start + at_once]
+            units.append(_Unit(number, answer.users or (), some))
+    return sorted(units, key=lambda unit: (unit.round, unit.spans[0].start))
 
 
-def _write_queries(
-    places: Locations,
-    run: str,
-    part: int,
-    asked: tuple[Asked, ...],
-    answers: list[Answer | None],
-    counts: list[int],
-) -> None:
-    key = places.queries_part(run, part)
-    with objects.GzipWriter(places.output_bucket, key) as writer:
-        for each, answer, users in zip(asked, answers, counts, strict=True):
-            row = {
-                **each._asdict(),
-                "status": matching.status(answer),
-                "users": users,
-                "error": matching.error(answer),
-            }
-            writer.write(objects.json_line(row))
+def _write_unit(
+    writer: objects.GzipWriter, unit: _Unit, stretches: Iterable[bytes]
+) -> int:
+    rank = 1
+    for stretch in stretches:
+        users = users_csv.quoted(output.users_of(stretch))
+        for each in unit.ids:
+            writer.write(users_csv.rows(_query_id(each), rank, users))
+        rank += len(users)
+    return (rank - 1) * len(unit.ids)
 
 
-def _statuses(answers: list[Answer | None]) -> dict[str, int]:
-    found = [matching.status(each) for each in answers]
-    return {
-        "segments": found.count(matching.SEGMENT),
-        "empty": found.count(matching.EMPTY),
-        "failed": found.count(matching.FAILED),
-        "missing": found.count(matching.MISSING),
-    }
+def _count(answer: Answer | None) -> int:
+    return sum(span.users for span in answer.users or ()) if answer else 0
+
+
+def _query_id(number: int) -> str:
+    return f"q{number:06d}"
+
+
+def _file(
+    folder: str, key: str, writer: objects.ObjectWriter, rows: int
+) -> dict[str, Any]:
+    name = f"{folder}/{key.rpartition('/')[2]}"
+    return {"key": name, "bytes": writer.size, "sha256": writer.sha256, "rows": rows}

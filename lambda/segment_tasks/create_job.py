@@ -173,6 +173,7 @@ class _Creation:
         return self._created(job, 1 if over else self._poll_interval)
 
     def _created(self, job: dict[str, Any], wait: int) -> dict[str, Any]:
+        job["queuedSince"] = self._waiting["since"] or self._now
         return _result("created", job, self._waiting, wait, None)
 
     def _after(self, error: Exception) -> dict[str, Any]:

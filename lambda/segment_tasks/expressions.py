@@ -41,6 +41,12 @@ _NO_RANGE = "ranges are not supported, only = is; write one query per value"
 _QUOTE = 'write the value in double quotes, as in ITEMS.column = "value"'
 
 
+_USUAL_CONDITION: Final = r'ITEMS\.[\w-]++\s*+=\s*+"[^"\\]*+"'
+_USUAL: Final = re.compile(
+    rf"\s*+{_USUAL_CONDITION}(?:\s++AND\s++{_USUAL_CONDITION})*+\s*+"
+)
+
+
 class Condition(NamedTuple):
     """One comparison: a column of the Items dataset and the value it is to have."""
 
@@ -234,8 +240,15 @@ def _refuse_misuse(token: _Token) -> None:
         )
 
 
-def doubts(text: str) -> list[str]:
-    """Say what in a query's expression the documentation of Personalize leaves open."""
+def check(text: str) -> list[str]:
+    """Check a query's expression; return what in it the documentation leaves open.
+
+    Raises:
+        ExpressionError: As for `parse`.
+    """
+    if _USUAL.fullmatch(text):
+        return []
+    parse(text)
     tokens = _tokens(text)
     words = [each.text for each in tokens if each.kind == "word"]
     found = {

@@ -73,9 +73,14 @@ def _account(event: dict[str, Any], places: Locations, name: str) -> dict[str, A
     if plan is None:
         raise plans.gone(places.input_bucket, places.plan(name))
     found = accounts.read(places, name, plan["run"]["queries"], plan["parts"])
+    if found.unfinished:
+        return _collect_again(event, found.unfinished, 1, event["looking"])
     left = _LOOK_SECONDS - times.seconds_since(_since(event), event["now"])
     if found.incomplete and left > 0:
-        return _look_again(event, found, int(left))
+        few = len(found.incomplete) <= _MANY_PARTS
+        wait = min(_SOON_SECONDS if few else _LOOK_SECONDS, int(left))
+        looking = {"since": _since(event)}
+        return _collect_again(event, found.incomplete, max(1, wait), looking)
     failure = _verdict(event, places, name, found)
     described = describe(failure) if failure else None
     record = manifest.build(places, event, event["run"], plan, found, described)
@@ -89,14 +94,11 @@ def _since(event: dict[str, Any]) -> str:
     return str(event["looking"]["since"] or event["now"])
 
 
-def _look_again(event: dict[str, Any], found: Accounts, left: int) -> dict[str, Any]:
-    wait = _SOON_SECONDS if len(found.incomplete) <= _MANY_PARTS else _LOOK_SECONDS
-    return {
-        **_result(event, "lookAgain"),
-        "waitSeconds": max(1, min(wait, left)),
-        "parts": found.incomplete,
-        "looking": {"since": _since(event)},
-    }
+def _collect_again(
+    event: dict[str, Any], parts: list[int], wait: int, looking: dict[str, Any]
+) -> dict[str, Any]:
+    again = {"waitSeconds": wait, "parts": parts, "looking": looking}
+    return {**_result(event, "lookAgain"), **again}
 
 
 def _verdict(
@@ -134,7 +136,7 @@ def _record(
     """Record a failure that another step reports."""
     try:
         plan = plans.read(places, name)
-        found = Accounts(0, [], [])
+        found = Accounts(0, [], [], [])
         if plan:
             found = accounts.read(places, name, plan["run"]["queries"], plan["parts"])
         run = plan["run"] if plan else {"name": name, **(event["run"] or {})}
@@ -171,6 +173,7 @@ def _succeeded(
         "jobArn": event["job"]["arn"],
         "solutionVersionArn": event["run"]["solutionVersionArn"],
         **counts,
+        "skippedLines": (event["run"]["invalidLines"] or {"count": 0})["count"],
         "manifest": uri(places.output_bucket, places.manifest(name)),
         "output": event["job"]["output"],
     }

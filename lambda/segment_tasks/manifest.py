@@ -1,12 +1,10 @@
 """The manifest of a run: what happened, complete, also when the run failed."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from . import objects
 from .accounts import Accounts
-from .lines import split
 from .locations import Locations, uri
 
 SCHEMA_VERSION: Final = 1
@@ -41,6 +39,7 @@ def build(
         "job": _job(event["job"], run),
         "queries": {
             "total": accounts.queries,
+            "distinct": run.get("distinct") or 0,
             "segments": accounts.sum("segments"),
             "empty": accounts.sum("empty"),
             "failed": accounts.sum("failed"),
@@ -54,8 +53,11 @@ def build(
         }
         if accounts.parts
         else None,
-        "parts": accounts.parts,
-        "invalidLines": _invalid_lines(places, name, failure),
+        "parts": [
+            {key: value for key, value in each.items() if key != "progress"}
+            for each in accounts.parts
+        ],
+        "invalidLines": run.get("invalidLines"),
         "notes": [*(plan["notes"] if plan else []), *_notes(event, run, accounts)],
     }
 
@@ -65,29 +67,12 @@ def _job(
 ) -> dict[str, Any] | None:
     if job is None:
         return None
-    known = ("name", "arn", "status", "createdAt", "updatedAt")
+    known = ("name", "arn", "status", "queuedSince", "createdAt", "updatedAt")
     return {
         **{key: job[key] for key in known},
         "input": run.get("input"),
         "output": job["output"],
     }
-
-
-def _invalid_lines(
-    places: Locations, run: str, failure: Mapping[str, str] | None
-) -> dict[str, Any] | None:
-    """Count the lines that were refused; several problems may be in one."""
-    # Anything else is left from an attempt whose queries were corrected since.
-    if not failure or failure["error"] != "InvalidInput":
-        return None
-    key = places.invalid_lines(run)
-    try:
-        reader = objects.ObjectReader(places.output_bucket, key)
-    except FileNotFoundError:
-        return None
-    problems = map(json.loads, split(reader.chunks()))
-    lines = {(each["file"], each["line"]) for each in problems}
-    return {"count": len(lines), "location": uri(places.output_bucket, key)}
 
 
 def _notes(

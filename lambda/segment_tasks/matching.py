@@ -1,47 +1,40 @@
 """Which line of a job's output answers which query."""
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from .failures import shorten
 from .output import QUERY_KEYS, Answer
 
 SEGMENT: Final = "segment"
 EMPTY: Final = "empty"
 FAILED: Final = "failed"
 MISSING: Final = "missing"
+STATUSES: Final = (SEGMENT, EMPTY, FAILED, MISSING)
+_LONGEST_ERROR: Final = 10_000
 _NEITHER: Final = "The output has neither users nor an error for this query."
 
 
-class Asked(NamedTuple):
-    """A query of a part, as the part's index has it."""
-
-    query_id: str
-    file: str
-    line: int
-    query: dict[str, Any]
-
-
 class Matching:
-    """The queries of a part, and the answers found for them.
+    """The different queries of a part, and the answers found for them.
 
     Attributes:
-        asked: The queries, in the order of the part.
+        answers: The answer of each query, or None.
         unrecognized: How many lines of the output answer none of them.
         by_order: How many queries got one of several answers by their order only.
     """
 
-    def __init__(self, asked: Iterable[Asked]) -> None:
+    def __init__(self, queries: Sequence[Mapping[str, Any]]) -> None:
         """Set what was asked."""
-        self.asked = tuple(asked)
+        self.answers: list[Answer | None] = [None] * len(queries)
         self.unrecognized = 0
         self.by_order = 0
-        self._answers: list[Answer | None] = [None] * len(self.asked)
         self._by_query: dict[str, list[int]] = {}
         self._by_subject: dict[str, list[int]] = {}
-        for index, each in enumerate(self.asked):
-            self._by_query.setdefault(_identity(each.query), []).append(index)
-            self._by_subject.setdefault(_subject(each.query), []).append(index)
+        for index, query in enumerate(queries):
+            self._by_query[_identity(query)] = [index]
+            self._by_subject.setdefault(_subject(query), []).append(index)
 
     def add(self, answer: Answer | None) -> None:
         """Find the query that a line answers: the first such one without an answer.
@@ -51,10 +44,9 @@ class Matching:
         """
         candidates = self._candidates(answer)
         for index in candidates:
-            if self._answers[index] is None:
-                self._answers[index] = answer
-                same = self._by_query[_identity(self.asked[index].query)]
-                self.by_order += len(same) < len(candidates)
+            if self.answers[index] is None:
+                self.answers[index] = answer
+                self.by_order += len(candidates) > 1
                 return
         self.unrecognized += 1
 
@@ -65,19 +57,6 @@ class Matching:
         if same is None and not answer.query.get("filterValues"):
             same = self._by_subject.get(_subject(answer.query))
         return same or []
-
-    def answers(self) -> list[Answer | None]:
-        """Return the answer of each query, or None.
-
-        The same query asked several times has the same answer, even if the output
-        gives it once.
-        """
-        answers = list(self._answers)
-        for same in self._by_query.values():
-            known = next((answers[each] for each in same if answers[each]), None)
-            for each in same:
-                answers[each] = answers[each] or known
-        return answers
 
 
 def status(answer: Answer | None) -> str:
@@ -93,7 +72,8 @@ def error(answer: Answer | None) -> str | None:
     """Return why a query failed, or None if it did not."""
     if answer is None:
         return None
-    return answer.error or (_NEITHER if answer.users is None else None)
+    reason = answer.error or (_NEITHER if answer.users is None else None)
+    return reason and shorten(reason, _LONGEST_ERROR)
 
 
 def _identity(query: Mapping[str, Any]) -> str:

@@ -6,12 +6,12 @@ shows `recommendedUsers` and, for one recipe, the query's keys without `input`. 
 are read, with keys in any order and others beside them.
 
 Reading has two steps, since a line may name its query after its users: `scan` finds
-what each line says and where its users are, `slices` then reads those.
+what each line says and where its users are, `stretches` then reads those.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 QUERY_KEYS: Final = ("itemId", "itemAttributes", "filterValues")
@@ -30,14 +30,16 @@ _STRING: Final = re.compile(_STRING_PATTERN)
 # Complete users, each with its comma, and the last one with the end of the list.
 _USERS: Final = re.compile(rb"(?:%b%b%b,)*+" % (_SPACE, _STRING_PATTERN, _SPACE))
 _LAST_USER: Final = re.compile(rb"%b%b%b(?=\])" % (_SPACE, _STRING_PATTERN, _SPACE))
+_SEPARATOR: Final = b'","'
 _SCALAR: Final = re.compile(rb"[\w+.-]++")
 
 
 class Span(NamedTuple):
-    """A stretch of a list of users: where it starts, and where it has ended."""
+    """A stretch of a list of users: where it is, and how many they are."""
 
     start: int
     end: int
+    users: int
 
 
 class Answer(NamedTuple):
@@ -55,8 +57,8 @@ class Answer(NamedTuple):
     users: tuple[Span, ...] | None
 
 
-class _MalformedError(Exception):
-    """The line is not an object as expected."""
+class MalformedError(Exception):
+    """A line is not as expected."""
 
 
 def scan(chunks: Iterable[bytes]) -> Iterator[Answer | None]:
@@ -71,16 +73,18 @@ def scan(chunks: Iterable[bytes]) -> Iterator[Answer | None]:
             continue
         try:
             yield _answer(window)
-        except _MalformedError:
+        except MalformedError:
             yield None
             window.skip_line()
 
 
-def slices(chunks: Iterable[bytes], spans: Sequence[Span]) -> Iterator[list[str]]:
-    """Read the users of each span, in ascending order, of the file that was scanned."""
+def stretches(
+    chunks: Iterable[bytes], base: int, spans: Iterable[Span]
+) -> Iterator[bytes]:
+    """Read spans, in ascending order, of the file that was scanned, on from `base`."""
     stream = iter(chunks)
-    data, base = b"", 0
-    for start, end in spans:
+    data = b""
+    for start, end, _ in spans:
         while base + len(data) < start:
             base += len(data)
             data = next(stream)
@@ -88,8 +92,7 @@ def slices(chunks: Iterable[bytes], spans: Sequence[Span]) -> Iterator[list[str]
             data, base = data[start - base :], start
         while base + len(data) < end:
             data += next(stream)
-        users: list[str] = json.loads(b"[%b]" % data[: end - base])
-        yield users
+        yield data[: end - base]
         data, base = data[end - base :], end
 
 
@@ -150,7 +153,7 @@ class _Window:
     def expect(self, wanted: bytes) -> None:
         """Pass by one byte after whitespace, which must be this one."""
         if self.peek() != wanted:
-            raise _MalformedError
+            raise MalformedError
         self._at += 1
 
     def match(self, pattern: re.Pattern[bytes]) -> bytes | None:
@@ -161,14 +164,24 @@ class _Window:
         self._at = match.end()
         return match[0]
 
+    def skip_plain_users(self) -> int:
+        """Pass by users without escapes as far as they are read; return how many."""
+        end = self._data.rfind(b'",', self._at) + 1
+        users = self._data[self._at : end]
+        separator = _separator(users)
+        if separator is None:
+            return 0
+        self._at = end
+        return users.count(separator) + 1
+
     def grow(self) -> None:
         """Read on, since what was looked for may not be complete yet."""
         # No value spans lines, so a line feed shows that none is coming.
         rest = len(self._data) - self._at
         if rest > _LONGEST_VALUE or self._data.find(b"\n", self._at) >= 0:
-            raise _MalformedError
+            raise MalformedError
         if not self._more():
-            raise _MalformedError
+            raise MalformedError
 
     def take_string(self) -> bytes:
         """Pass by a string, and return it in its quotes."""
@@ -179,7 +192,7 @@ class _Window:
     def skip_scalar(self) -> None:
         """Pass by a number or a word, which may go on where the data ends so far."""
         if self.match(_SCALAR) is None:
-            raise _MalformedError
+            raise MalformedError
         while self._at == len(self._data) and self._more():
             self.match(_SCALAR)
 
@@ -220,7 +233,7 @@ def _answer(window: _Window) -> Answer:
 
     _object(window, in_line)
     if window.peek() not in {b"\n", b""}:
-        raise _MalformedError
+        raise MalformedError
     query = found["input"] if isinstance(found["input"], dict) else echoed
     users = next((lists[key] for key in _USERS_KEYS if key in lists), None)
     return Answer(query, _error(found["error"]), users)
@@ -240,7 +253,7 @@ def _object(window: _Window, read: Callable[[str], None]) -> None:
         return
     while True:
         if window.peek() != b'"':
-            raise _MalformedError
+            raise MalformedError
         key = _decoded(window.take_string())
         window.expect(b":")
         read(key)
@@ -262,7 +275,7 @@ def _decoded(value: bytes) -> Any:  # noqa: ANN401
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        raise _MalformedError from None
+        raise MalformedError from None
 
 
 def _skip_value(window: _Window) -> None:
@@ -271,7 +284,7 @@ def _skip_value(window: _Window) -> None:
     while True:
         following = window.peek()
         if following in {b"", b"\n"} or window.kept() > _LONGEST_VALUE:
-            raise _MalformedError
+            raise MalformedError
         if following == b'"':
             window.take_string()
         elif following in {b"{", b"["}:
@@ -287,7 +300,7 @@ def _skip_value(window: _Window) -> None:
         if depth <= 0:
             break
     if depth < 0:
-        raise _MalformedError
+        raise MalformedError
 
 
 def _users(window: _Window) -> tuple[Span, ...]:
@@ -298,25 +311,64 @@ def _users(window: _Window) -> tuple[Span, ...]:
         return ()
     spans: list[Span] = []
     while True:
+        window.peek()
         start = window.position
-        if several := window.match(_USERS):
-            _check_encoding(several[:-1])
-            spans.append(Span(start, start + len(several) - 1))
+        if count := window.skip_plain_users():
+            spans.append(Span(start, window.position, count))
+            window.expect(b",")
+        elif several := window.match(_USERS):
+            spans.append(_span(start, several[:-1]))
         elif last := window.match(_LAST_USER):
-            _check_encoding(last)
-            spans.append(Span(start, start + len(last)))
+            spans.append(_span(start, last))
             window.expect(b"]")
-            return tuple(spans)
+            return _joined(spans)
         else:
             window.grow()
 
 
-def _check_encoding(users: bytes) -> None:
-    """Refuse what JSON can hold but UTF-8 cannot, or is not UTF-8 to begin with."""
-    if users.isascii() and b"\\u" not in users:
-        return
+def _span(start: int, users: bytes) -> Span:
+    return Span(start, start + len(users), len(users_of(users)))
+
+
+def _joined(spans: list[Span]) -> tuple[Span, ...]:
+    """Join the last user to the stretch before, unless that is long."""
+    *before, last = spans
+    if before and before[-1].end - before[-1].start < _LONGEST_VALUE:
+        start, _, users = before.pop()
+        last = Span(start, last.end, users + last.users)
+    return (*before, last)
+
+
+def users_of(stretch: bytes) -> list[bytes]:
+    """Return the users of a stretch.
+
+    Raises:
+        MalformedError: It has what JSON can hold but UTF-8 cannot, or is not UTF-8.
+    """
+    if separator := _separator(stretch):
+        return stretch[1:-1].split(separator)
     try:
-        for user in json.loads(b"[%b]" % users):
-            user.encode()
+        return [user.encode() for user in json.loads(b"[%b]" % stretch)]
     except ValueError:
-        raise _MalformedError from None
+        raise MalformedError from None
+
+
+def _separator(users: bytes) -> bytes | None:
+    """Return what is between users that have no escapes, or None where some have."""
+    if users[:1] + users[-1:] != b'""' or b"\\" in users or b"\n" in users:
+        return None
+    end = users.find(b'"', 1)
+    separator = users[end : users.find(b'"', end + 1) + 1] or _SEPARATOR
+    if separator.replace(b" ", b"") != _SEPARATOR:
+        return None
+    if users.count(b'"') != 2 * users.count(separator) + 2:
+        return None
+    return separator if users.isascii() or _is_utf_8(users) else None
+
+
+def _is_utf_8(users: bytes) -> bool:
+    try:
+        users.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -55,6 +55,7 @@ def _look(event: dict[str, Any]) -> dict[str, Any]:
         return _not_found(event)
     now = event["now"]
     job = {
+        **job,
         **jobs.state(job["name"], job["arn"], job["since"], job["output"], found),
         "finishedAt": now if found.get("status") == jobs.ACTIVE else None,
     }

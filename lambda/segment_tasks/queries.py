@@ -100,7 +100,7 @@ def _query(value: dict[str, Any], recipe: str) -> Query:
     query = {key: value[key]}
     doubts = []
     if recipe == limits.ITEM_ATTRIBUTE_AFFINITY:
-        doubts += expressions.doubts(value[key])
+        doubts += expressions.check(value[key])
     if given := value.get(_FILTER_VALUES):
         query[_FILTER_VALUES] = dict(sorted(given.items()))
         if any(re.search(_NUMBER, _STRING.sub("", each)) for each in given.values()):
@@ -229,7 +229,7 @@ def _item_attributes(text: str, value: object) -> Problem | None:
             f"{EXAMPLES[limits.ITEM_ATTRIBUTE_AFFINITY]}",
         )
     try:
-        expressions.parse(value)
+        expressions.check(value)
     except expressions.ExpressionError as error:
         # The column is one in the line, where quotes are escaped.
         inside = _raw_length(text[column:], error.position)

@@ -21,11 +21,11 @@ _GZIP_WINDOW: Final = 31
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
 _UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 # The usual spelling of lines that need no closer look, and what they come to.
-_TEXT: Final = rb"[^\"\\\x00-\x1f\x80-\xff]"
-_CONDITION: Final = rb"ITEMS\.\w++ = \\\"%b*+\\\"" % _TEXT
+_TEXT: Final = rb"[^\"\\\x00-\x1f]"
+_CONDITION: Final = rb"ITEMS\.\w++ *+= *+\\\"%b*+\\\"" % _TEXT
 _VALUES: Final = {
     limits.ITEM_AFFINITY: rb"%b{1,%d}+" % (_TEXT, limits.MAX_ITEM_ID_LENGTH),
-    limits.ITEM_ATTRIBUTE_AFFINITY: rb"%b(?: AND %b)*+" % (_CONDITION, _CONDITION),
+    limits.ITEM_ATTRIBUTE_AFFINITY: rb"%b(?: ++AND ++%b)*+" % (_CONDITION, _CONDITION),
 }
 
 
@@ -188,7 +188,8 @@ def _checked(
                     yield good
                 good = Good(number, [], [])
             following = number + 1
-            if match := usual(line):
+            match = usual(line)
+            if match and (line.isascii() or _is_utf_8(line)):
                 good.queries.append(text % match[1])
                 continue
             found = queries.check(line, recipe, placeholders)
@@ -207,6 +208,14 @@ def _checked(
         return
     if good.queries:
         yield good
+
+
+def _is_utf_8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _usual(recipe: str) -> bytes:

@@ -1,17 +1,19 @@
 """Collecting a part: each query ends as exactly one thing, with all its users."""
 
 import csv
+import hashlib
 import io
 import json
 from collections import Counter
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment_tasks import matching, objects, users_csv
+from segment_tasks import collect, objects, users_csv
 from segment_tasks.failures import AccessDenied, OutputIncomplete
-from segment_tasks.matching import Asked, Matching
+from segment_tasks.matching import Matching
 from segment_tasks.output import Answer, Span
 
 
@@ -53,9 +55,18 @@ def test_every_query_is_accounted_for(cloud, answer_line):
         ("failed", 0, "The output has neither users nor an error for this query."),
     ]
     assert users == {"q000001": [(1, "u1"), (2, "u2")]}
+    folder = f"results/{run['name']}/"
+    assert [each.pop("key") for each in account["files"]] == [
+        key.removeprefix(folder)
+        for kind in ("users", "queries")
+        for key in cloud.keys(f"{folder}{kind}/", "outputs")
+    ]
     assert account == {
         "part": 0,
+        "progress": None,
+        "files": [ANY, ANY],
         "queries": 5,
+        "distinct": 5,
         "segments": 1,
         "empty": 1,
         "failed": 2,
@@ -209,12 +220,103 @@ def test_the_output_of_an_adopted_job_is_read_where_that_job_wrote_it(
     assert results(cloud, resumed)[0] == [("segment", 1, None)]
 
 
-def test_what_was_asked_being_gone_is_told(cloud):
+@pytest.mark.parametrize("gone", ["/part-00000.json", ".plan/part-00000.jsonl"])
+def test_what_was_asked_being_gone_is_told(cloud, gone):
     run, job = cloud.ready("a")
-    for key in cloud.keys(f"input/{run['name']}.plan/"):
-        cloud.s3.delete_object(Bucket="inputs", Key=key)
-    with pytest.raises(OutputIncomplete, match=r"part-00000\.jsonl.*is gone"):
+    cloud.s3.delete_object(Bucket="inputs", Key=f"input/{run['name']}{gone}")
+    with pytest.raises(OutputIncomplete, match=rf"{gone}.*is gone"):
         cloud.collect(run, job)
+
+
+def test_the_account_has_checksums_of_what_was_written(cloud, answer_line):
+    run, job = cloud.ready("a", "b")
+    cloud.answer(answer_line("a", "u1", "u2"), answer_line("b", "u3"))
+    cloud.collect(run, job)
+    files = results(cloud, run)[2]["files"]
+    assert [(each["key"], each["rows"]) for each in files] == [
+        ("users/part-00000.csv.gz", 3),
+        ("queries/part-00000.jsonl.gz", 2),
+    ]
+    for each in files:
+        key = f"results/{run['name']}/{each['key']}"
+        content = cloud.s3.get_object(Bucket="outputs", Key=key)["Body"].read()
+        assert each["bytes"] == len(content)
+        assert each["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+class Hurry:
+    """A call that has time for one unit of work only."""
+
+    def get_remaining_time_in_millis(self):
+        return 299_999
+
+
+def users_of_all_pieces(cloud, run):
+    found = {}
+    for key in cloud.keys(f"results/{run['name']}/users/", "outputs"):
+        table = io.StringIO(cloud.text(key), newline="")
+        for row in csv.DictReader(table):
+            found.setdefault(row["query_id"], []).append(row["user_id"])
+    return found
+
+
+def test_what_does_not_fit_into_one_call_goes_on_in_the_next(cloud, answer_line):
+    run, job = cloud.ready("a", "b", "c")
+    cloud.answer(
+        answer_line("c", "u1"), answer_line("a", "u2", "u3"), answer_line("b", "u4")
+    )
+    units = []
+    for _ in range(3):
+        cloud.collect(run, job, context=Hurry())
+        account = cloud.json(f"results/{run['name']}/parts/part-00000.json")
+        units.append(account["progress"] and account["progress"]["units"])
+    assert units == [1, 2, None]
+    assert [each["key"] for each in account["files"]] == [
+        "users/part-00000.csv.gz",
+        "users/part-00000-1.csv.gz",
+        "users/part-00000-2.csv.gz",
+        "queries/part-00000.jsonl.gz",
+    ]
+    assert users_of_all_pieces(cloud, run) == {
+        "q000001": ["u2", "u3"],
+        "q000002": ["u4"],
+        "q000003": ["u1"],
+    }
+    assert (account["segments"], account["users"]) == (3, 4)
+
+
+def test_another_output_is_collected_from_its_start(cloud, answer_line):
+    run, job = cloud.ready("a", "b")
+    cloud.answer(answer_line("a", "old"), answer_line("b", "old"))
+    cloud.collect(run, job, context=Hurry())
+    key = f"results/{run['name']}/users/part-00000-1.csv.gz"
+    cloud.put(key, "left by a call that was cut short", "outputs")
+    cloud.answer(answer_line("b", "new"), answer_line("a", "new"))
+    cloud.collect(run, job)
+    assert users_of_all_pieces(cloud, run) == {"q000001": ["new"], "q000002": ["new"]}
+
+
+def test_a_query_that_very_many_ask_is_written_in_several_rounds(
+    cloud, answer_line, monkeypatch
+):
+    monkeypatch.setattr(collect, "_ROWS_A_UNIT", 4)
+    run, job = cloud.ready("a", "b", "a", "a", "b", "a", "a")
+    cloud.answer(answer_line("b", "u3"), answer_line("a", "u1", "u2"))
+    calls = 0
+    account = {"progress": True}
+    while account["progress"]:
+        cloud.collect(run, job, context=Hurry())
+        account = cloud.json(f"results/{run['name']}/parts/part-00000.json")
+        calls += 1
+    assert calls == 4
+    assert account["users"] == 12
+    assert users_of_all_pieces(cloud, run) == {
+        f"q{number:06d}": users
+        for number, users in enumerate(
+            [["u1", "u2"], ["u3"], *[["u1", "u2"]] * 2, ["u3"], *[["u1", "u2"]] * 2],
+            start=1,
+        )
+    }
 
 
 def test_a_missing_grant_is_named(cloud, monkeypatch):
@@ -250,10 +352,11 @@ FILTERED = [
 
 
 def match(asked, *lines):
-    found = Matching(Asked(f"q{n}", "f", n, query) for n, query in enumerate(asked))
+    found = Matching(asked)
     for index, query in enumerate(lines):
-        found.add(None if query is None else Answer(query, None, (Span(index, index),)))
-    answers = [each and each.users[0].start for each in found.answers()]
+        users = (Span(index, index, 1),)
+        found.add(None if query is None else Answer(query, None, users))
+    answers = [each and each.users[0].start for each in found.answers]
     return answers, found.unrecognized, found.by_order
 
 
@@ -264,11 +367,6 @@ def test_queries_that_differ_in_filter_values_are_told_apart_where_echoed():
 def test_queries_that_differ_in_filter_values_are_told_apart_by_order_where_not():
     bare = [{"itemId": each["itemId"]} for each in reversed(FILTERED)]
     assert match(FILTERED, *bare) == ([1, 2, 0], 0, 2)
-
-
-def test_one_query_asked_twice_needs_no_order():
-    same = [FILTERED[0], FILTERED[0]]
-    assert match(same, {"itemId": "a"}, {"itemId": "a"}) == ([0, 1], 0, 0)
 
 
 def test_filter_values_that_were_not_asked_answer_nothing():
@@ -284,27 +382,30 @@ def test_keys_that_are_no_part_of_a_query_do_not_matter():
 _ITEMS = st.sampled_from("abcd")
 
 
-@given(st.lists(_ITEMS, max_size=12), st.lists(_ITEMS | st.none(), max_size=16))
+@given(
+    st.lists(_ITEMS, max_size=4, unique=True), st.lists(_ITEMS | st.none(), max_size=16)
+)
 def test_each_query_is_accounted_for_exactly_once(asked, lines):
-    found = Matching(
-        Asked(str(n), "f", n, {"itemId": item}) for n, item in enumerate(asked)
-    )
+    found = Matching([{"itemId": item} for item in asked])
     for index, item in enumerate(lines):
-        found.add(item and Answer({"itemId": item}, None, (Span(index, index),)))
-    answers = found.answers()
-    assert len(answers) == len(asked)
-    for item, answer in zip(asked, answers, strict=True):
+        users = (Span(index, index, 1),)
+        found.add(item and Answer({"itemId": item}, None, users))
+    assert len(found.answers) == len(asked)
+    for item, answer in zip(asked, found.answers, strict=True):
         assert (answer is not None) == (item in lines)
-        assert answer is None or lines[answer.users[0].start] == item
+        assert answer is None or answer.users[0].start == lines.index(item)
     used = Counter(asked) & Counter(line for line in lines if line)
     assert found.unrecognized == len(lines) - used.total()
-    statuses = Counter(matching.status(answer) for answer in answers)
-    assert statuses.total() == len(asked)
 
 
-@given(st.lists(st.text(), max_size=8), st.integers(1, 10**6))
+@given(
+    st.lists(st.text(st.characters(codec="utf-8")), max_size=8)
+    | st.integers(990, 3010).map(lambda number: ["u"] * number),
+    st.integers(1, 10**6),
+)
 def test_any_user_ids_are_read_back_from_the_table(users, first):
-    text = (users_csv.HEADER + users_csv.rows("q000001", first, users)).decode()
+    quoted = users_csv.quoted([user.encode() for user in users])
+    text = (users_csv.HEADER + users_csv.rows("q000001", first, quoted)).decode()
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["user_id"] for row in rows] == users
     assert [int(row["rank"]) for row in rows] == list(range(first, first + len(users)))

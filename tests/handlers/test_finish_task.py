@@ -1,12 +1,23 @@
 """The end of a run: nothing lost, nobody left untold."""
 
 import json
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from jsonschema import Draft202012Validator
 
+import cdk_personalize_segments
 from segment_tasks import failures, objects
 
+SCHEMA = Draft202012Validator(
+    json.loads(
+        Path(cdk_personalize_segments.__file__)
+        .with_name("schemas")
+        .joinpath("manifest-1.json")
+        .read_text(encoding="utf-8")
+    )
+)
 LOOKED = "2026-01-05T07:00:00Z"
 FILTER = "arn:aws:personalize:us-east-1:123456789012:filter/members"
 FIVE_MINUTES_LATER = "2026-01-05T07:05:00Z"
@@ -35,7 +46,9 @@ def incomplete(cloud, answer_line):
 
 
 def manifest(cloud, name):
-    return cloud.json(f"results/{name}/manifest.json")
+    content = cloud.json(f"results/{name}/manifest.json")
+    SCHEMA.validate(content)
+    return content
 
 
 def failed(result, error):
@@ -63,6 +76,7 @@ def test_a_run_that_succeeded_says_what_came_of_it(cloud, collected):
             "queries": 3,
             "failedQueries": 1,
             "users": 2,
+            "skippedLines": 0,
             "manifest": f"s3://outputs/results/{name}/manifest.json",
             "output": f"s3://outputs/output/{name}/",
         },
@@ -70,6 +84,7 @@ def test_a_run_that_succeeded_says_what_came_of_it(cloud, collected):
     }
     written = manifest(cloud, name)
     account = cloud.json(f"results/{name}/parts/part-00000.json")
+    assert account.pop("progress") is None
     (source,) = written.pop("sources")
     assert (source["key"], source["queries"]) == ("queries/items.json", 3)
     assert written == {
@@ -88,12 +103,20 @@ def test_a_run_that_succeeded_says_what_came_of_it(cloud, collected):
             "name": name,
             "arn": job["arn"],
             "status": "ACTIVE",
+            "queuedSince": "2026-01-05T06:00:00.000Z",
             "createdAt": None,
             "updatedAt": None,
             "input": run["input"],
             "output": run["output"],
         },
-        "queries": {"total": 3, "segments": 1, "empty": 1, "failed": 1, "missing": 0},
+        "queries": {
+            "total": 3,
+            "distinct": 3,
+            "segments": 1,
+            "empty": 1,
+            "failed": 1,
+            "missing": 0,
+        },
         "users": 2,
         "results": {
             "queries": f"s3://outputs/results/{name}/queries/",
@@ -157,6 +180,7 @@ def test_missing_output_is_looked_for_again_for_five_minutes(cloud, incomplete):
     written = manifest(cloud, run["name"])
     assert written["queries"] == {
         "total": 1100,
+        "distinct": 1100,
         "segments": 999,
         "empty": 0,
         "failed": 0,
@@ -174,6 +198,18 @@ def test_output_that_appears_in_time_completes_the_run(cloud, incomplete, answer
     result = cloud.finish(run, job, now=FIVE_MINUTES_LATER, since=LOOKED)
     assert result["outcome"] == "succeeded"
     assert result["result"]["users"] == 1100
+
+
+def test_parts_that_are_not_finished_are_gone_on_with_at_once(
+    cloud, answer_line, monkeypatch
+):
+    run, job = cloud.ready(*map(str, range(501)))
+    cloud.answer(*(answer_line(str(each), "u") for each in range(500)))
+    monkeypatch.setattr("segment_tasks.collect._RESERVE_SECONDS", 901)
+    cloud.collect(run, job)
+    result = cloud.finish(run, job, since=None, now=FIVE_MINUTES_LATER)
+    assert (result["outcome"], result["waitSeconds"]) == ("lookAgain", 1)
+    assert (result["parts"], result["looking"]) == ([0], {"since": None})
 
 
 def test_many_incomplete_parts_are_looked_at_less_often(cloud, monkeypatch):
@@ -300,6 +336,7 @@ def test_refused_lines_are_counted_in_the_manifest(cloud):
     written = manifest(cloud, name)
     assert written["invalidLines"] == {
         "count": 2,
+        "skipped": False,
         "location": f"s3://outputs/results/{name}/invalid-lines.jsonl",
     }
     assert written["job"] is None

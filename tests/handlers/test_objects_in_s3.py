@@ -57,7 +57,7 @@ def test_reading_never_goes_on_with_another_version(cloud, monkeypatch):
     chunks = objects.ObjectReader("inputs", "x").chunks()
     next(chunks)
     cloud.put("x", "something else...")
-    with pytest.raises(ClientError, match="PreconditionFailed"):
+    with pytest.raises(FileNotFoundError, match="s3://inputs/x"):
         list(chunks)
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from segment_tasks import invalid_lines, limits, objects, parts
+from segment_tasks import dealing, limits, objects, prepare
 from segment_tasks.failures import AccessDenied
 from segment_tasks.locations import run_name
 
@@ -23,7 +23,7 @@ def refused(result, error):
     assert result["outcome"] == "failed", result
     assert result["failure"]["error"] == error, result["failure"]
     run = result["run"]
-    assert {key for key, value in run.items() if value} == {"name"}
+    assert {key for key, value in run.items() if value} <= {"name", "invalidLines"}
     assert result["parts"] == []
     return result["failure"]["cause"]
 
@@ -48,6 +48,8 @@ def test_one_file_becomes_one_part_and_all_that_a_job_needs(cloud):
             "input": f"s3://inputs/input/{name}/part-00000.json",
             "output": f"s3://outputs/output/{name}/",
             "queries": 2,
+            "distinct": 2,
+            "invalidLines": None,
         },
         "parts": [0],
         "waiting": {"since": None, "attempts": 0, "refusedSince": None},
@@ -57,19 +59,49 @@ def test_one_file_becomes_one_part_and_all_that_a_job_needs(cloud):
     sent = cloud.text(f"input/{name}/part-00000.json", "inputs")
     assert sent == '{"itemId": "1"}\n{"itemId": "2"}\n'
     assert cloud.rows(f"input/{name}.plan/part-00000.jsonl", "inputs") == [
-        {
-            "query_id": "q000001",
-            "file": "queries/a.json",
-            "line": 1,
-            "query": {"itemId": "1"},
-        },
-        {
-            "query_id": "q000002",
-            "file": "queries/a.json",
-            "line": 3,
-            "query": {"itemId": "2"},
-        },
+        {"id": 1, "file": "queries/a.json", "line": 1, "count": 1},
+        {"id": 2, "file": "queries/a.json", "line": 3, "count": 1},
     ]
+
+
+def test_a_query_is_sent_once_however_it_is_spelled_and_wherever_it_is_asked(cloud):
+    cloud.put("queries/a.json", '{"itemId": "1"}\n{"itemId":"2"}\n{"itemId": "1"}\n')
+    cloud.put("queries/b.json", '\n { "itemId" : "\\u0032", "filterValues": {} }\n')
+    run = cloud.prepare()["run"]
+    name = run["name"]
+    assert (run["queries"], run["distinct"]) == (4, 2)
+    sent = cloud.text(f"input/{name}/part-00000.json", "inputs")
+    assert sent == '{"itemId": "1"}\n{"itemId": "2"}\n'
+    assert cloud.rows(f"input/{name}.plan/part-00000.jsonl", "inputs") == [
+        {"id": 1, "file": "queries/a.json", "line": 1, "count": 2},
+    ]
+    assert cloud.rows(f"input/{name}.plan/part-00000.repeats.jsonl", "inputs") == [
+        {"query": 0, "id": 3, "file": "queries/a.json", "line": 3},
+        {"query": 1, "id": 4, "file": "queries/b.json", "line": 2},
+    ]
+
+
+def test_repeats_are_recorded_with_the_part_that_asks_the_query(cloud, monkeypatch):
+    monkeypatch.setitem(limits.QUERIES_PER_FILE, limits.ITEM_AFFINITY, 2)
+    cloud.items("a", "b", "c", "d", "e", "c", "a", "d")
+    result = cloud.prepare()
+    name = result["run"]["name"]
+    assert result["parts"] == [0, 1, 2]
+    assert [
+        [each["itemId"] for each in cloud.rows(f"input/{name}/{part}.json", "inputs")]
+        for part in ("part-00000", "part-00001", "part-00002")
+    ] == [["a", "b"], ["c", "d"], ["e"]]
+    repeats = {
+        key.rpartition("/")[2]: [
+            (each["query"], each["id"]) for each in cloud.rows(key, "inputs")
+        ]
+        for key in cloud.keys(f"input/{name}.plan/")
+        if "repeats" in key
+    }
+    assert repeats == {
+        "part-00000.repeats.jsonl": [(0, 7)],
+        "part-00001.repeats.jsonl": [(0, 6), (1, 8)],
+    }
 
 
 def test_many_queries_are_dealt_out_to_as_few_parts_as_allowed(cloud):
@@ -84,13 +116,15 @@ def test_many_queries_are_dealt_out_to_as_few_parts_as_allowed(cloud):
     ]
     assert sizes == [500, 500, 234]
     index = cloud.rows(f"input/{name}.plan/part-00002.jsonl", "inputs")
-    assert index[-1]["query_id"] == "q001234"
+    file = "queries/items.json"
+    assert index == [{"id": 1001, "file": file, "line": 1001, "count": 234}]
     assert len(cloud.keys(f"input/{name}/")) == 3
 
 
 def test_attribute_queries_go_out_ten_a_part(cloud):
     cloud.personalize.solution_versions[VERSION]["recipeArn"] = ATTRIBUTES
-    cloud.put("queries/a.json", f"{FILM}\n" * 37)
+    films = (FILM.replace("Comedy", str(each)) for each in range(37))
+    cloud.put("queries/a.json", "\n".join(films))
     result = cloud.prepare()
     assert result["parts"] == [0, 1, 2, 3]
     assert result["run"]["recipe"] == limits.ITEM_ATTRIBUTE_AFFINITY
@@ -100,7 +134,7 @@ def test_attribute_queries_go_out_ten_a_part(cloud):
     ("num_results", "expected"), [(25, 500), (100_000, 250), (5_000_000, 5)]
 )
 def test_parts_are_smaller_where_their_output_would_be_huge(num_results, expected):
-    assert parts.per_part(limits.ITEM_AFFINITY, num_results) == expected
+    assert dealing.per_part(limits.ITEM_AFFINITY, num_results) == expected
 
 
 def test_files_are_taken_in_key_order_whatever_their_names(cloud):
@@ -183,10 +217,78 @@ def test_files_without_any_query_are_refused(cloud):
     assert "queries/a.json" in cause
 
 
-def test_a_file_that_vanishes_meanwhile_is_told(cloud, monkeypatch):
+def changing(cloud, monkeypatch, change):
+    """Change a file after it was listed, before it is read."""
+    find = prepare.sources.find
+
+    def then_change(*given):
+        found = list(find(*given))
+        change()
+        return iter(found)
+
+    monkeypatch.setattr(prepare.sources, "find", then_change)
+
+
+@pytest.mark.parametrize("change", ["overwritten", "deleted"])
+def test_what_was_there_at_the_start_is_read_whatever_becomes_of_it(
+    cloud, monkeypatch, change
+):
+    cloud.s3.put_bucket_versioning(
+        Bucket="inputs", VersioningConfiguration={"Status": "Enabled"}
+    )
+    cloud.items("old")
+    changes = {
+        "overwritten": lambda: cloud.items("new"),
+        "deleted": lambda: cloud.s3.delete_object(
+            Bucket="inputs", Key="queries/items.json"
+        ),
+    }
+    changing(cloud, monkeypatch, changes[change])
+    run = cloud.prepare()["run"]
+    assert "old" in cloud.text(f"input/{run['name']}/part-00000.json", "inputs")
+
+
+@pytest.mark.parametrize("change", ["overwritten", "deleted"])
+def test_without_versions_a_file_that_changes_meanwhile_is_told(
+    cloud, monkeypatch, change
+):
     cloud.items("1")
-    monkeypatch.setattr("segment_tasks.sources.find", lambda *_: iter(["queries/gone"]))
-    assert "s3://inputs/queries/gone" in refused(cloud.prepare(), "InvalidInput")
+    changes = {
+        "overwritten": lambda: cloud.items("new"),
+        "deleted": lambda: cloud.s3.delete_object(
+            Bucket="inputs", Key="queries/items.json"
+        ),
+    }
+    changing(cloud, monkeypatch, changes[change])
+    cause = refused(cloud.prepare(), "InvalidInput")
+    assert "s3://inputs/queries/items.json was changed or deleted" in cause
+
+
+def test_deleted_files_are_not_read(cloud):
+    cloud.s3.put_bucket_versioning(
+        Bucket="inputs", VersioningConfiguration={"Status": "Enabled"}
+    )
+    cloud.items("1", key="queries/a")
+    cloud.items("2", key="queries/b")
+    cloud.s3.delete_object(Bucket="inputs", Key="queries/a")
+    run = cloud.prepare()["run"]
+    assert run["queries"] == 1
+    cause = refused(cloud.prepare({"queries": "a"}, "arn:2"), "InvalidInput")
+    assert "There is no query file" in cause
+
+
+def test_very_many_files_are_refused(cloud, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_QUERY_FILES", 2)
+    for name in "abc":
+        cloud.items(name, key=f"queries/{name}.json")
+    assert "more than 2 query files" in refused(cloud.prepare(), "InvalidInput")
+
+
+def test_files_that_take_too_long_to_read_are_told(cloud, monkeypatch):
+    monkeypatch.setattr(prepare, "_RESERVE_SECONDS", 901)
+    cloud.items("1")
+    cause = refused(cloud.prepare(), "InvalidInput")
+    assert "got as far as s3://inputs/queries/items.json" in cause
 
 
 def test_bad_lines_refuse_the_run_and_all_are_listed(cloud):
@@ -209,7 +311,56 @@ def test_bad_lines_refuse_the_run_and_all_are_listed(cloud):
     assert all(each["reason"] for each in listed)
     assert "secret" not in cause
     assert "secret" not in json.dumps(listed)
+    assert result["run"]["invalidLines"] == {
+        "count": 7,
+        "skipped": False,
+        "location": f"s3://outputs/results/{name}/invalid-lines.jsonl",
+    }
     assert cloud.keys("input/") == []
+
+
+def test_bad_lines_are_skipped_and_told_where_the_pipeline_says_so(cloud):
+    cloud.put("queries/a.json", '{"itemId": "1"}\nx\n{"itemId": "2"}\n{}\n')
+    cloud.put("queries/b.csv", "item_id\n3\n")
+    result = cloud.prepare(skipInvalidLines=True)
+    name = result["run"]["name"]
+    assert result["outcome"] == "ready"
+    assert result["run"]["queries"] == 2
+    assert result["run"]["invalidLines"] == {
+        "count": 3,
+        "skipped": True,
+        "location": f"s3://outputs/results/{name}/invalid-lines.jsonl",
+    }
+    listed = cloud.rows(f"results/{name}/invalid-lines.jsonl")
+    assert [(each["file"], each["line"]) for each in listed] == [
+        ("queries/a.json", 2),
+        ("queries/a.json", 4),
+        ("queries/b.csv", 1),
+    ]
+    plan = cloud.json(f"input/{name}.plan/plan.json", "inputs")
+    assert any("3 lines that cannot be used were skipped" in x for x in plan["notes"])
+    assert [each["sha256"] is None for each in plan["sources"]] == [False, False]
+
+
+def test_with_nothing_but_bad_lines_there_is_nothing_to_go_on_with(cloud):
+    cloud.put("queries/a.json", '{}\n{"x": 1}\n')
+    cause = refused(cloud.prepare(skipInvalidLines=True), "InvalidInput")
+    assert "2 lines of the query files cannot be used" in cause
+
+
+def test_what_the_documentation_leaves_open_is_let_through_with_a_note(cloud):
+    cloud.personalize.solution_versions[VERSION]["recipeArn"] = ATTRIBUTES
+    lines = ["ITEMS.year = 1999", 'ITEMS.year = 2000 and ITEMS.a = "b"', 'ITEMS.a="b"']
+    cloud.put(
+        "queries/a.json",
+        "".join(json.dumps({"itemAttributes": each}) + "\n" for each in lines),
+    )
+    run = cloud.prepare()["run"]
+    plan = cloud.json(f"input/{run['name']}.plan/plan.json", "inputs")
+    assert [note.partition(";")[0] for note in plan["notes"]] == [
+        "2 queries have numbers without quotes in itemAttributes",
+        "1 queries have AND or ITEMS in lower case in itemAttributes",
+    ]
 
 
 def test_one_bad_line_is_called_one(cloud):
@@ -219,15 +370,14 @@ def test_one_bad_line_is_called_one(cloud):
 
 def test_no_list_of_bad_lines_stays_behind_when_reading_breaks(cloud, monkeypatch):
     monkeypatch.setattr(objects, "_PART_BYTES", 5 * 1024 * 1024)
-    monkeypatch.setattr(invalid_lines, "_MOST", 100_000)
-    cloud.put("queries/a.json", "x\n" * 60_000)
+    cloud.put("queries/a.json", "{}\n" * 60_000)
     cloud.items("1", key="queries/b.json")
     read = objects.ObjectReader
 
-    def breaking(bucket, key):
+    def breaking(bucket, key, *version):
         if key.endswith("b.json"):
             raise ConnectionResetError
-        return read(bucket, key)
+        return read(bucket, key, *version)
 
     monkeypatch.setattr(objects, "ObjectReader", breaking)
     with pytest.raises(ConnectionResetError):
@@ -236,20 +386,25 @@ def test_no_list_of_bad_lines_stays_behind_when_reading_breaks(cloud, monkeypatc
     assert "Uploads" not in cloud.s3.list_multipart_uploads(Bucket="outputs")
 
 
-def test_looking_for_bad_lines_ends_when_there_are_very_many(cloud, monkeypatch):
-    monkeypatch.setattr(invalid_lines, "_MOST", 3)
-    cloud.put("queries/a.json", "x\n" * 5)
-    cloud.put("queries/b.json", "x\n")
+def test_reading_ends_far_beyond_what_one_run_takes(cloud, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_LINES", 1000)
+    cloud.items(*map(str, range(5001)))
     cause = refused(cloud.prepare(), "InvalidInput")
-    assert cause.startswith("At least 3 lines of the query files cannot be used")
+    assert "more than 5,000 lines, and one run takes at most 1,000" in cause
 
 
-def test_reading_ends_far_beyond_what_one_job_takes(cloud, monkeypatch):
-    monkeypatch.setattr(limits, "MAX_INPUT_FILES", 1)
-    cloud.items(*map(str, range(5001)), key="queries/a.json")
+def test_lines_that_repeat_queries_are_limited_too(cloud, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_LINES", 3)
+    cloud.items(*"abab")
     cause = refused(cloud.prepare(), "InvalidInput")
-    assert "more than 5,000 queries" in cause
-    assert "10 times what one job takes" in cause
+    assert "4 lines with a query, and one run takes at most 3" in cause
+
+
+def test_more_output_than_one_run_takes_is_refused_with_the_arithmetic(cloud):
+    cloud.items(*(str(each // 2) for each in range(5002)))
+    cause = refused(cloud.prepare({"numResults": 5_000_000}), "InvalidInput")
+    assert "5,002 lines with a query, 5,000,000 users for each" in cause
+    assert "make 1,000,400,000,000 bytes of output" in cause
 
 
 def test_more_queries_than_one_job_takes_are_refused_with_the_arithmetic(
@@ -260,7 +415,7 @@ def test_more_queries_than_one_job_takes_are_refused_with_the_arithmetic(
     cause = refused(cloud.prepare(), "InvalidInput")
     assert "1,001 queries at 500 a file" in cause
     assert "make 3 files" in cause
-    assert "at most 1,000 queries; spread them over 2 folders" in cause
+    assert "at most 1,000 queries; `personalize-segments split` cuts" in cause
     assert not any("plan.json" in key for key in cloud.keys("input/"))
 
 
@@ -271,7 +426,7 @@ def test_more_bytes_than_one_job_takes_are_refused_with_the_arithmetic(
     cloud.items(*"1234567")
     cause = refused(cloud.prepare(), "InvalidInput")
     assert "112 bytes" in cause
-    assert "at most 100; spread them over 2 folders" in cause
+    assert "at most 100; `personalize-segments split` cuts" in cause
 
 
 def test_a_path_that_the_service_would_not_take_is_refused(cloud, monkeypatch):
@@ -531,6 +686,7 @@ def test_a_filter_with_placeholders_needs_their_values_on_every_line(cloud):
     assert cloud.prepare({"filterArn": FILTER})["run"]["filterArn"] == FILTER
     cloud.items("2")
     cause = refused(cloud.prepare(execution="arn:2", filterArn=FILTER), "InvalidInput")
+    assert "1 line of" in cause
     assert "the filter needs a value for COUNTRY" in cause
 
 

@@ -33,16 +33,32 @@ def only(line, recipe=ITEM_AFFINITY, placeholders=NONE):
         ('  {"itemId":"105"}\r', ITEM_AFFINITY),
         ('{"itemId": "' + "x" * 256 + '"}', ITEM_AFFINITY),
         ('{"itemId": "kürbis \\ud83c\\udf83 🎃"}', ITEM_AFFINITY),
-        ('{"itemId": "1", "filterValues": {}}', ITEM_AFFINITY),
+        ('{"itemId": "half a character \\ud83c"}', ITEM_AFFINITY),
         (
             json.dumps({"itemAttributes": 'ITEMS.genres = "Comedy"'}),
             ITEM_ATTRIBUTE_AFFINITY,
         ),
     ],
 )
-def test_a_query_is_sent_as_it_was_written(line, recipe):
+def test_a_query_is_sent_as_it_is_meant(line, recipe):
     query = queries.check(line.encode(), recipe, NONE)
-    assert query == Query(line.strip(), json.loads(line))
+    assert isinstance(query, Query)
+    assert json.loads(query.text) == json.loads(line)
+
+
+def test_queries_that_say_the_same_have_the_same_text():
+    lines = [
+        '{"itemId": "é", "filterValues": {"A": "1", "B": "\\"x\\""}}',
+        ' {"filterValues" :{"B":"\\u0022x\\"","A":"1"},"itemId":"\\u00e9"}\r',
+    ]
+    found = [
+        queries.check(line.encode(), ITEM_AFFINITY, frozenset("AB")) for line in lines
+    ]
+    assert found[0] == found[1]
+    assert found[0].text.decode() == lines[0]
+    assert found[0].doubts == ["numbers without quotes in filterValues"]
+    bare = queries.check(b'{"itemId": "1", "filterValues": {}}', ITEM_AFFINITY, NONE)
+    assert bare.text == b'{"itemId": "1"}'
 
 
 @pytest.mark.parametrize(
@@ -50,8 +66,7 @@ def test_a_query_is_sent_as_it_was_written(line, recipe):
     [
         ("105", 1, 'write {"itemId": "105"}'),
         ("item_id,name", 1, "JSON object"),
-        ('[{"itemId": "1"}]', 1, "JSON array"),
-        ("[", 1, "JSON array"),
+        ('[{"itemId": "1"}]', 1, "JSON object"),
         ("{", 2, "on one line"),
         ('  {"itemId": "1"', 17, "on one line"),
         ('{"itemId": "1"},', 16, "remove the comma"),
@@ -73,7 +88,6 @@ def test_a_query_is_sent_as_it_was_written(line, recipe):
         ('{"itemId": ' + "1" * 5000 + "}", 1, "cannot be read"),
         ('{"itemId": ' + "[" * 100_000, 1, "cannot be read"),
         (b'{"itemId": "\xe4"}', 13, "UTF-8"),
-        (b"\x1f\x8b\x08\x00", 1, "compressed"),
         (b'{"itemId": "' + b"x" * lines.MAX_LINE_BYTES + b'"}', 1, "longer than"),
     ],
 )
@@ -168,7 +182,7 @@ def test_any_item_id_of_the_right_length_is_taken(item):
         line = json.dumps({"itemId": item}, ensure_ascii=ascii_only)
         query = queries.check(line.encode(), ITEM_AFFINITY, NONE)
         assert isinstance(query, Query)
-        assert query.value == {"itemId": item}
+        assert json.loads(query.text) == {"itemId": item}
 
 
 def test_blank_lines_and_a_byte_order_mark_are_passed_by():

@@ -23,8 +23,13 @@ def read(data, size=7):
             continue
         users = None
         if answer.users is not None:
-            read_users = output.slices(pieces(data, size), answer.users)
-            users = [user for several in read_users for user in several]
+            read_users = output.stretches(pieces(data, size), 0, answer.users)
+            users = [
+                user.decode()
+                for stretch in read_users
+                for user in output.users_of(stretch)
+            ]
+            assert len(users) == sum(each.users for each in answer.users)
         found.append((answer.query, answer.error, users))
     return found
 
@@ -147,7 +152,7 @@ def test_stretches_of_users_are_small_however_long_the_line_is():
     users = [str(each) for each in range(300_000)]
     data = json.dumps({"input": ITEM, "output": {"usersList": users}}).encode()
     (answer,) = output.scan(pieces(data, 65_536))
-    assert max(end - start for start, end in answer.users) < 2 * 65_536
+    assert max(end - start for start, end, _ in answer.users) < 2 * 65_536
     assert read(data, 65_536) == [(ITEM, None, users)]
 
 
