@@ -166,7 +166,9 @@ class _Window:
 
     def skip_plain_users(self) -> int:
         """Pass by users without escapes as far as they are read; return how many."""
-        end = self._data.rfind(b'",', self._at) + 1
+        stop = self._data.find(b"]", self._at)
+        end = self._data.rfind(b'",', self._at, len(self._data) if stop < 0 else stop)
+        end += 1
         users = self._data[self._at : end]
         separator = _separator(users)
         if separator is None:

@@ -142,7 +142,6 @@ def test_a_segment_of_many_users_is_whole_and_in_order(cloud, answer_line):
 
 def test_results_of_any_size_are_written_in_pieces(cloud, answer_line, monkeypatch):
     monkeypatch.setattr(objects, "_PART_BYTES", 5 * 1024 * 1024)
-    monkeypatch.setattr(objects, "_GZIP", 31)
     run, job = cloud.ready("a")
     many = [f"{each:0>40}" for each in range(200_000)]
     cloud.answer(answer_line("a", *many))
