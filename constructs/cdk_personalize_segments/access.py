@@ -208,7 +208,12 @@ class Access:
                 # Delete: parts of an attempt that was cut short must not be read by
                 # the job of the next one.
                 sid="WriteJobInput",
-                actions=["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+                actions=[
+                    "s3:AbortMultipartUpload",
+                    "s3:DeleteObject",
+                    "s3:GetObject",
+                    "s3:PutObject",
+                ],
                 resources=[
                     storage.input_bucket.arn_for_objects(f"{storage.input_prefix}*")
                 ],

@@ -63,9 +63,7 @@ class _FunctionFactory:
         self._architecture = architecture
         # One asset for all: one upload, and modules that they share. Any change of
         # a handler publishes all of them anew.
-        self._code = lambda_.Code.from_asset(
-            str(_assets.source_root()), exclude=_assets.EXCLUDE
-        )
+        self._code = _assets.code()
 
     def define(
         self,

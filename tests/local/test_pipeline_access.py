@@ -89,6 +89,7 @@ def personalize(method, **parameters):
 
 ALLOWED = [
     ("PrepareRole", s3("list_objects_v2", "in", "queries/")),
+    ("PrepareRole", s3("list_object_versions", "in", "queries/")),
     ("PrepareRole", s3("get_object", "in", "queries/a")),
     ("PrepareRole", s3("get_object", "in", "input/RUN.plan/a")),
     ("PrepareRole", s3("put_object", "in", "input/RUN/b", Body=b"x")),
@@ -110,7 +111,10 @@ ALLOWED = [
     ),
     ("CollectRole", s3("get_object", "in", "input/RUN.plan/a")),
     ("CollectRole", s3("get_object", "out", "output/RUN/a")),
+    ("CollectRole", s3("get_object", "in", "input/RUN/a")),
     ("CollectRole", s3("list_objects_v2", "out", "output/RUN/")),
+    ("CollectRole", s3("list_objects_v2", "out", "results/RUN/")),
+    ("CollectRole", s3("delete_object", "out", "results/RUN/users/a")),
     ("CollectRole", s3("put_object", "out", "results/RUN/c", Body=b"x")),
     ("FinishRole", s3("get_object", "in", "input/RUN.plan/a")),
     ("FinishRole", s3("get_object", "out", "results/RUN/a")),
@@ -121,6 +125,7 @@ ALLOWED = [
 ]
 DENIED_CALLS = [
     ("PrepareRole", s3("list_objects_v2", "in", "elsewhere/")),
+    ("PrepareRole", s3("list_object_versions", "in", "input/")),
     ("PrepareRole", s3("list_objects_v2", "out", "results/")),
     ("PrepareRole", s3("get_object", "in", "elsewhere/a")),
     ("PrepareRole", s3("put_object", "in", "queries/b", Body=b"x")),
@@ -155,10 +160,11 @@ DENIED_CALLS = [
     ),
     ("PollJobRole", s3("get_object", "out", "output/RUN/a")),
     ("CollectRole", s3("get_object", "in", "queries/a")),
-    ("CollectRole", s3("get_object", "in", "input/RUN/a")),
     ("CollectRole", s3("get_object", "out", "results/RUN/a")),
     ("CollectRole", s3("put_object", "out", "output/RUN/b", Body=b"x")),
-    ("CollectRole", s3("list_objects_v2", "out", "results/")),
+    ("CollectRole", s3("list_objects_v2", "out", "elsewhere/")),
+    ("CollectRole", s3("delete_object", "out", "results/RUN/a")),
+    ("CollectRole", s3("delete_object", "out", "output/RUN/a")),
     ("FinishRole", s3("get_object", "out", "output/RUN/a")),
     ("FinishRole", s3("put_object", "in", "input/RUN.plan/b", Body=b"x")),
     ("FinishRole", s3("delete_object", "out", "results/RUN/a")),

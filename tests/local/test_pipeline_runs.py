@@ -18,6 +18,7 @@ CONTRACT = {
     "queries",
     "failedQueries",
     "users",
+    "skippedLines",
     "manifest",
     "output",
 }
@@ -134,6 +135,7 @@ def test_the_manifest_tells_the_run_s_whole_story(items):
     assert manifest["job"]["status"] == "ACTIVE"
     assert manifest["queries"] == {
         "total": 2,
+        "distinct": 2,
         "segments": 2,
         "empty": 0,
         "failed": 0,

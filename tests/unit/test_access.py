@@ -140,10 +140,12 @@ def test_functions_reach_only_what_their_task_needs(stack, make_pipeline, statem
     assert allowed == {
         "Prepare": {
             ("s3:ListBucket", "<InputBucket>"),
+            ("s3:ListBucketVersions", "<InputBucket>"),
             ("s3:GetObject", "<InputBucket>/queries/*"),
             ("s3:GetObjectVersion", "<InputBucket>/queries/*"),
             ("s3:GetObject", "<InputBucket>/input/*"),
             ("s3:PutObject", "<InputBucket>/input/*"),
+            ("s3:AbortMultipartUpload", "<InputBucket>/input/*"),
             ("s3:DeleteObject", "<InputBucket>/input/*"),
             ("s3:PutObject", "<OutputBucket>/results/*"),
             ("s3:AbortMultipartUpload", "<OutputBucket>/results/*"),
@@ -158,10 +160,12 @@ def test_functions_reach_only_what_their_task_needs(stack, make_pipeline, statem
         },
         "PollJob": {("personalize:DescribeBatchSegmentJob", jobs)},
         "Collect": {
-            ("s3:GetObject", "<InputBucket>/input/*.plan/*"),
+            ("s3:GetObject", "<InputBucket>/input/*"),
             ("s3:ListBucket", "<InputBucket>"),
             ("s3:GetObject", "<OutputBucket>/output/*"),
+            ("s3:GetObject", "<OutputBucket>/results/*/parts/*"),
             ("s3:ListBucket", "<OutputBucket>"),
+            ("s3:DeleteObject", "<OutputBucket>/results/*/users/*"),
             ("s3:PutObject", "<OutputBucket>/results/*"),
             ("s3:AbortMultipartUpload", "<OutputBucket>/results/*"),
         },
