@@ -12,12 +12,25 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from jsonschema import Draft202012Validator
 
 from cdk_personalize_segments import BatchSegmentPipeline
 from cdk_personalize_segments.local import LocalAws
 
 ROOT = Path(__file__).parents[2]
 CONTEXT: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
+MANIFEST_SCHEMA = Draft202012Validator(
+    json.loads(
+        (
+            ROOT
+            / "constructs"
+            / "cdk_personalize_segments"
+            / "schemas"
+            / "manifest-1.json"
+        ).read_text(encoding="utf-8")
+    ),
+    format_checker=Draft202012Validator.FORMAT_CHECKER,
+)
 _folders = itertools.count()
 
 
@@ -69,8 +82,11 @@ class Deployed:
         return bytes(body)
 
     def manifest(self, run: str) -> Any:
+        """Read a run's manifest, after checking it against its published schema."""
         key = f"results/{run}/manifest.json"
-        return json.loads(self.read(f"s3://{self.output_bucket}/{key}"))
+        content = json.loads(self.read(f"s3://{self.output_bucket}/{key}"))
+        MANIFEST_SCHEMA.validate(content)
+        return content
 
     def queries(self, run: str) -> list[dict[str, Any]]:
         """Read what became of every query, in order."""
