@@ -118,6 +118,10 @@ def test_a_bad_value_is_refused_with_what_is_allowed(
             {"allow_any_solution": "false"},
             "allow_any_solution must be True or False, got 'false'",
         ),
+        (
+            {"skip_invalid_lines": "yes"},
+            "skip_invalid_lines must be True or False, got 'yes'",
+        ),
         ({"input_bucket": "mine"}, "input_bucket must be a bucket, like"),
         ({"queries_prefix": None}, "queries_prefix must be a string, like"),
         ({"job_tags": ["a"]}, "job_tags must be a mapping, like"),

@@ -48,6 +48,7 @@ def everything_on(stack):
         queue_timeout=cdk.Duration.hours(12),
         job_timeout=cdk.Duration.hours(36),
         max_failed_queries=10,
+        skip_invalid_lines=True,
         allow_any_solution=True,
         output_expiration=cdk.Duration.days(90),
         removal_policy=cdk.RemovalPolicy.DESTROY,
