@@ -6,9 +6,6 @@ from typing import Final
 
 from . import limits
 
-# Twice as many as one job takes queries at most, so that places are found quickly; all
-# there from the start, so that memory does not grow with the queries.
-_PLACES: Final = 1 << 20
 _HASH: Final = (1 << 64) - 1
 _ORDINAL_BITS: Final = 32
 _ORDINAL: Final = (1 << _ORDINAL_BITS) - 1
@@ -43,8 +40,11 @@ class Deal:
         self.distinct = 0
         self._num_results = num_results
         self._bytes = 0
-        self._hashes = array("Q", [0]) * _PLACES
-        self._numbers = array("Q", [0]) * _PLACES
+        # Places for twice as many as one job takes, so that one is found quickly; all
+        # there from the start, so that memory does not grow with the queries.
+        self._places = 1 << (2 * self.most).bit_length()
+        self._hashes = array("Q", [0]) * self._places
+        self._numbers = array("Q", [0]) * self._places
 
     @property
     def parts(self) -> int:
@@ -65,11 +65,11 @@ class Deal:
         # them has a probability of 1 in 10^17.
         wanted = hash(text) & _HASH or 1
         check = zlib.crc32(text)
-        place = wanted % _PLACES
+        place = wanted % self._places
         while found := self._hashes[place]:
             if found == wanted and self._numbers[place] >> _ORDINAL_BITS == check:
                 return self._numbers[place] & _ORDINAL
-            place = (place + 1) % _PLACES
+            place = (place + 1) % self._places
         number = self.distinct
         self.distinct += 1
         self._bytes += len(text) + 1

@@ -26,9 +26,10 @@ _FILTER_EXAMPLE: Final = r'"filterValues": {"COUNTRY": "\"Japan\",\"France\""}'
 # The guide shows quoted literals only; how numbers are written is not documented,
 # so both forms pass.
 _NUMBER: Final = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
-_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_LITERAL: Final = rf"(?:{_STRING.pattern}|{_NUMBER})"
+_STRING: Final = r'"(?:[^"\\]|\\.)*"'
+_LITERAL: Final = rf"(?:{_STRING}|{_NUMBER})"
 _LITERALS: Final = re.compile(rf"\s*{_LITERAL}\s*(?:,\s*{_LITERAL}\s*)*", re.DOTALL)
+_QUOTED: Final = re.compile(rf"\s*{_STRING}\s*(?:,\s*{_STRING}\s*)*", re.DOTALL)
 _ESCAPE: Final = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)|.", re.DOTALL)
 
 
@@ -103,10 +104,10 @@ def _query(value: dict[str, Any], recipe: str) -> Query:
         doubts += expressions.check(value[key])
     if given := value.get(_FILTER_VALUES):
         query[_FILTER_VALUES] = dict(sorted(given.items()))
-        if any(re.search(_NUMBER, _STRING.sub("", each)) for each in given.values()):
+        if not all(map(_QUOTED.fullmatch, given.values())):
             doubts.append("numbers without quotes in filterValues")
     # Half a character, which JSON can name but UTF-8 cannot, becomes its escape.
-    text = json.dumps(query, ensure_ascii=False).encode(errors="backslashreplace")
+    text = _ENCODER.encode(query).encode(errors="backslashreplace")
     return Query(text, doubts)
 
 
@@ -120,7 +121,7 @@ def _parsed(text: str, recipe: str) -> dict[str, Any] | Problem:
     if not text.startswith("{"):
         return Problem(1, f"a line is a JSON object; write {example}")
     try:
-        value: dict[str, Any] = json.loads(text, object_pairs_hook=_without_duplicates)
+        value: dict[str, Any] = _DECODER.decode(text)
     except _DuplicateKeyError as error:
         return Problem(
             text.rfind(json.dumps(error.key)) + 1 or 1,
@@ -142,6 +143,10 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise _DuplicateKeyError(key)
             seen.add(key)
     return value
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_without_duplicates)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
 
 
 def _not_json(text: str, error: json.JSONDecodeError, example: str) -> Problem:
@@ -241,6 +246,9 @@ def _filter_values(
     text: str, value: dict[str, Any], placeholders: frozenset[str] | None
 ) -> list[Problem]:
     given = value.get(_FILTER_VALUES, {})
+    as_it_should = isinstance(given, dict) and given.keys() == placeholders
+    if as_it_should and all(map(_is_literals, given.values())):
+        return []
     column = _column_of_key(text, _FILTER_VALUES)
     if not isinstance(given, dict):
         return [
