@@ -17,7 +17,8 @@ QUERIES_PER_PART = 5
 def test_a_day_queued_and_a_day_worked_fit_into_the_history(
     aws, deploy, tmp_path, monkeypatch
 ):
-    (tmp_path / "items.csv").write_text("ITEM_ID\n1\n")
+    items = [str(number) for number in range(PARTS * QUERIES_PER_PART)]
+    (tmp_path / "items.csv").write_text("\n".join(["ITEM_ID", *items]))
     (tmp_path / "interactions.csv").write_text("USER_ID,ITEM_ID\nann,1\n")
     version = aws.personalize.seed(tmp_path, name="longest")
     [pipeline] = deploy(
@@ -31,7 +32,7 @@ def test_a_day_queued_and_a_day_worked_fit_into_the_history(
             )
         },
     ).values()
-    pipeline.put("all", ['{"itemId": "1"}'] * PARTS * QUERIES_PER_PART)
+    pipeline.put("all", ({"itemId": item} for item in items))
     timing = type(aws.personalize.timing)
     monkeypatch.setattr(
         aws.personalize,

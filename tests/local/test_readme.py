@@ -1,5 +1,6 @@
 """Every Python and shell block of the README runs, in its order."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from segment_tasks import queries
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(
@@ -31,7 +34,21 @@ def test_ci_runs_the_two_commands():
 
 
 def test_every_block_is_of_a_kind_that_is_run_or_drawn():
-    assert {kind for kind, _ in BLOCKS} == {"sh", "python", "mermaid"}
+    assert {kind for kind, _ in BLOCKS} == {"sh", "python", "json", "mermaid"}
+
+
+def test_every_example_of_a_query_can_be_sent():
+    lines = [
+        line for kind, block in BLOCKS if kind == "json" for line in block.splitlines()
+    ]
+    assert lines
+    for line in lines:
+        recipe = next(
+            recipe for recipe, key in queries.KEY_OF_RECIPE.items() if key in line
+        )
+        names = frozenset(json.loads(line).get("filterValues", {}))
+        found = queries.check(line.encode(), recipe, names)
+        assert isinstance(found, queries.Query), found
 
 
 def test_all_blocks_run_in_order(aws, environment, tmp_path, monkeypatch):
