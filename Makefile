@@ -14,7 +14,7 @@ DATA ?=
 QUERIES ?=
 CDK := node_modules/.bin/cdk
 
-.PHONY: setup demo test test-all test-lowest lint format synth lock clean
+.PHONY: setup demo bench test test-all test-lowest lint format synth lock clean
 
 setup: $(READY) $(CDK)
 
@@ -34,6 +34,10 @@ $(CDK): package-lock.json $(READY)
 
 demo: setup
 	@$(BIN)/python examples/demo.py $(if $(DATA),--data "$(DATA)") $(if $(QUERIES),--queries "$(QUERIES)")
+
+# Nothing else should run meanwhile; it takes some 5 minutes.
+bench: setup
+	@$(BIN)/python benchmarks/bench.py
 
 test: setup
 	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup

@@ -283,8 +283,10 @@ def _timeouts(
     finish: dict[str, Any],
 ) -> Iterator[Row]:
     refused = runner.run("refuse_queries", kind="unusable", queries=sizes.items // 5)
+    many = runner.run("prepare_files", queries=max(sizes.items, 10_000))
     units = [
         ("prepare", f"{_bytes(longest['bytes'])} of queries", longest),
+        ("prepare", f"{many['files']:,} query files", many),
         ("collect", "the line of most users", _middle(largest)),
         ("finish", f"{sizes.parts:,} parts", {**finish, "seconds": _each(finish)}),
     ]

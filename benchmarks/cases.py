@@ -28,7 +28,7 @@ from segment_tasks import collect, finish, limits, prepare
 
 _STARTED: Final = "2026-01-05T06:00:00.000Z"
 _FINISHED: Final = "2026-01-05T07:00:00.000Z"
-_FILE: Final = "queries/all.jsonl"
+_FOLDER: Final = "queries/"
 _FEW: Final = 20
 _HEADER: Final = b"query_id,rank,user_id\n"
 
@@ -68,8 +68,9 @@ class Pipeline:
         self._executions = 0
 
     def upload(self, queries: content.Content) -> None:
-        """Put a query file in place of the one before."""
-        self.s3.put(fakes.INPUT_BUCKET, _FILE, queries)
+        """Put a query file there, and none beside it."""
+        self.s3.clear(_FOLDER)
+        self.s3.put(fakes.INPUT_BUCKET, f"{_FOLDER}all.jsonl", queries)
 
     def prepare(self, num_results: int = limits.DEFAULT_NUM_RESULTS) -> dict[str, Any]:
         """Begin a run: check its queries and deal them out."""
@@ -160,6 +161,23 @@ def prepare_queries(
         _check(result["outcome"] == "ready", result["failure"])
         _check(result["run"]["queries"] == queries, "queries are lost")
     return _found(timer, queries * times, s3, bytes=made.size)
+
+
+def prepare_files(queries: int) -> dict[str, Any]:
+    """Prepare a run of as many query files as one may have, read in the same way."""
+    s3 = fakes.S3(keeps=False)
+    pipeline = Pipeline(s3, "item")
+    files = limits.MAX_QUERY_FILES
+    each = queries // files
+    for file in range(files):
+        key = f"{_FOLDER}{file:05d}.jsonl"
+        s3.put(fakes.INPUT_BUCKET, key, content.queries("item", each, file * each))
+    timer = Timer(s3)
+    with timer.running():
+        result = pipeline.prepare()
+    _check(result["outcome"] == "ready", result["failure"])
+    _check(result["run"]["queries"] == files * each, "queries are lost")
+    return _found(timer, files * each, s3, files=files)
 
 
 def parse_queries(
@@ -324,6 +342,7 @@ CASES: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     each.__name__: each
     for each in (
         prepare_queries,
+        prepare_files,
         parse_queries,
         refuse_queries,
         collect_line,

@@ -109,15 +109,16 @@ def data(content: Content) -> bytes:
     return bytes(whole)
 
 
-def queries(kind: str, count: int) -> Content:
-    """Return a query file of so many lines; no two say the same, unless `repeated`."""
+def queries(kind: str, count: int, first: int = 0) -> Content:
+    """Return a query file of so many lines, from one of an endless file on.
+
+    No two of those say the same, unless they are `repeated`.
+    """
     line = QUERIES[kind]
-    full = line * _AT_ONCE
 
     def block(number: int) -> bytes:
         lines = range(number * _AT_ONCE, min((number + 1) * _AT_ONCE, count))
-        template = full if len(lines) == _AT_ONCE else line * len(lines)
-        return template % tuple(map(_number, lines))
+        return line * len(lines) % tuple(_number(first + each) for each in lines)
 
     width = len(line % _number(0))
     return Made(width * count, width * _AT_ONCE, block)
