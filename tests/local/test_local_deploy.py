@@ -215,3 +215,28 @@ def test_the_aws_cli_way_of_using_it(local_aws: LocalAws, tmp_path: Path) -> Non
         cwd=tmp_path,
     )
     assert ended.stdout.strip() == "True"
+
+
+def test_each_deployment_sees_the_environment_as_it_is_then(
+    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app.py").write_text(
+        "import os\n"
+        "import aws_cdk as cdk\n"
+        "from aws_cdk import aws_ssm as ssm\n"
+        "app = cdk.App()\n"
+        "stack = cdk.Stack(app, 'Env')\n"
+        "ssm.StringParameter(stack, 'Parameter', string_value='some')\n"
+        "cdk.CfnOutput(stack, 'Said', value=os.environ['EXTRA'])\n"
+        "app.synth()\n"
+    )
+    (tmp_path / "cdk.json").write_text('{"app": "python app.py"}')
+    for extra in ("one", "two"):
+        monkeypatch.setenv("EXTRA", extra)
+        assert aws.deploy("Env", cwd=tmp_path)["Env"] == {"Said": extra}
+
+
+def test_a_state_machine_that_is_not_there_is_told_as_such(aws: LocalAws) -> None:
+    arn = "arn:aws:states:us-east-1:123456789012:stateMachine:none"
+    with pytest.raises(LocalAwsError, match=f"{arn} cannot be started"):
+        aws.run(arn)

@@ -276,7 +276,9 @@ class LocalAws:
 
     def _cdk_cli(self) -> CdkCli:
         if self._cdk is None:
-            self._cdk = CdkCli(self.process_environment, self.account_id, self.region)
+            self._cdk = CdkCli(
+                lambda: self.process_environment, self.account_id, self.region
+            )
         return self._cdk
 
     def seed(
@@ -315,7 +317,7 @@ class LocalAws:
             timeout: Real seconds to wait at most.
 
         Raises:
-            LocalAwsError: It has not ended in time; it goes on.
+            LocalAwsError: It cannot be started, or has not ended in time and goes on.
         """
         return run_to_end(
             self.client("stepfunctions"), state_machine_arn, input, timeout

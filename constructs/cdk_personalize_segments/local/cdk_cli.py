@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,16 +20,20 @@ class CdkCli:
     """The `cdk` command, its environment, and the folders that it bootstrapped from."""
 
     def __init__(
-        self, environment: Mapping[str, str], account_id: str, region: str
+        self,
+        environment: Callable[[], Mapping[str, str]],
+        account_id: str,
+        region: str,
     ) -> None:
-        """Prepare the environment of the command.
+        """Set where the command deploys to.
 
         Args:
-            environment: The environment that points at the local AWS.
+            environment: Gives the environment that points at the local AWS, anew for
+                each command: apps may read what else is in it.
             account_id: Its account.
             region: The Region to deploy to.
         """
-        self._environment = _with_node(environment)
+        self._environment = environment
         self._target = f"aws://{account_id}/{region}"
         self._bootstrapped_from: set[Path] = set()
 
@@ -93,7 +97,7 @@ class CdkCli:
         ended = subprocess.run(  # noqa: S603
             command,
             cwd=folder,
-            env=self._environment,
+            env=_with_node(self._environment()),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -101,10 +105,17 @@ class CdkCli:
             check=False,
         )
         if ended.returncode:
-            said = "\n".join(ended.stdout.strip().splitlines()[-_LAST_LINES:])
             raise LocalAwsError(
-                f"`cdk {' '.join(arguments)}` failed in {folder}; it said last:\n{said}"
+                f"`cdk {' '.join(arguments)}` failed in {folder}; it said last:\n"
+                f"{_said(ended.stdout)}"
             )
+
+
+def _said(output: str) -> str:
+    """Return the last lines, after those that say what local AWS refuses."""
+    lines = output.strip().splitlines()
+    refusals = [line.strip() for line in lines if "does not honour" in line]
+    return "\n".join([*dict.fromkeys(refusals), *lines[-_LAST_LINES:]])
 
 
 def _options(app: str | None, context: Mapping[str, str] | None) -> list[str]:

@@ -5,6 +5,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
+
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.untyped import Client
 
@@ -44,12 +46,19 @@ def run_to_end(
         timeout: Real seconds to wait at most.
 
     Raises:
-        LocalAwsError: It has not ended in time.
+        LocalAwsError: It cannot be started, or has not ended in time.
     """
-    arn: str = client.start_execution(
-        stateMachineArn=state_machine_arn,
-        input=json.dumps({} if execution_input is None else execution_input),
-    )["executionArn"]
+    try:
+        started = client.start_execution(
+            stateMachineArn=state_machine_arn,
+            input=json.dumps({} if execution_input is None else execution_input),
+        )
+    except ClientError as error:
+        raise LocalAwsError(
+            f"{state_machine_arn} cannot be started: {error}; pass the ARN of a state "
+            "machine that is deployed in this local AWS"
+        ) from error
+    arn: str = started["executionArn"]
     give_up = time.monotonic() + timeout
     while (end := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
         if time.monotonic() > give_up:
