@@ -1,5 +1,6 @@
 """`local start`: a local AWS in the foreground."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -19,11 +20,12 @@ main()
 """
 
 
-def start(*arguments):
+def start(*arguments, environment=None):
     return subprocess.Popen(
         [sys.executable, "-c", START, "local", "start", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        env=environment,
         text=True,
     )
 
@@ -67,6 +69,40 @@ def test_it_prints_what_to_export_and_a_solution_for_each_recipe(started):
     _, told = process.communicate(timeout=20)
     assert process.returncode == 0
     assert told.splitlines()[-1] == "Stopped."
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])
+def test_whatever_ends_it_nothing_is_left_behind(end, tmp_path):
+    process = start("--port", 0, environment={**os.environ, "TMPDIR": str(tmp_path)})
+    assert process.stdout.readline().startswith("export ")
+    process.send_signal(end)
+    _, told = process.communicate(timeout=20)
+    assert told.splitlines()[-1] == "Stopped."
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--port", 99_999, "less than or equal to 65535"),
+        ("--speed", 0, "above 0"),
+        ("--region", "mars", "'mars' has no"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_starts(option, value, says):
+    process = start(option, value)
+    printed, told = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert printed == ""
+    assert says in told
+
+
+def test_without_its_data_it_does_not_start(tmp_path):
+    process = start("--port", 0, "--data", tmp_path)
+    printed, told = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert printed == ""
+    assert "Error:" in told
 
 
 def test_its_answers_tell_its_own_time(started):

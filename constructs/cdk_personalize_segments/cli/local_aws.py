@@ -1,6 +1,7 @@
 """The command `local start`: a local AWS in the foreground."""
 
 import shlex
+import signal
 import time
 from email.utils import format_datetime
 from pathlib import Path
@@ -34,9 +35,24 @@ def _local() -> None:
     """Run a local AWS, without an account."""
 
 
+def _checked_speed(speed: float | None) -> float | None:
+    if speed is not None and speed <= 0:
+        raise typer.BadParameter("it must be above 0; leave it out for no waiting")
+    return speed
+
+
+def _checked_region(region: str) -> str:
+    if region not in limits.REGIONS:
+        allowed = ", ".join(sorted(limits.REGIONS))
+        raise typer.BadParameter(f"{region!r} has no Personalize; allowed: {allowed}")
+    return region
+
+
 @local_app.command()
 def start(
-    port: Annotated[int, typer.Option(help="The port to listen on.")] = 5000,
+    port: Annotated[
+        int, typer.Option(help="The port to listen on; 0: any.", min=0, max=65535)
+    ] = 5000,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -47,19 +63,36 @@ def start(
     speed: Annotated[
         float | None,
         typer.Option(
-            help="Seconds of a run's time in one real second. Default: no waiting."
+            help="Seconds of a run's time in one real second. Default: no waiting.",
+            callback=_checked_speed,
         ),
     ] = None,
-    region: Annotated[str, typer.Option(help="The Region that it is.")] = "us-east-1",
+    region: Annotated[
+        str,
+        typer.Option(
+            help="The Region that it is, one with Personalize.",
+            callback=_checked_region,
+        ),
+    ] = "us-east-1",
 ) -> None:
-    """Run a local AWS until Ctrl-C; everything in it is gone then."""
+    """Run a local AWS until Ctrl-C; everything in it is gone then.
+
+    Prints what to set in the environment once it is ready to be used.
+    """
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(end, signal.default_int_handler)
     aws = _started(local_aws(region=region, speed=speed, port=port))
     try:
+        versions = (
+            {recipe: _seed(aws, data, recipe) for recipe in limits.QUERIES_PER_FILE}
+            if data
+            else {}
+        )
         screen.note(f"Local AWS listens at {aws.endpoint_url}; Ctrl-C stops it.")
         for name, value in aws.environment.items():
             screen.line(f"export {name}={shlex.quote(value)}")
-        for recipe in limits.QUERIES_PER_FILE if data else ():
-            screen.line(f"# {recipe}: {_seed(aws, data, recipe)}")
+        for recipe, version in versions.items():
+            screen.line(f"# {recipe}: {version}")
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:

@@ -5,8 +5,6 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.untyped import Client
 
@@ -48,6 +46,9 @@ def run_to_end(
     Raises:
         LocalAwsError: It cannot be started, or has not ended in time.
     """
+    # Late: tests that use no fixture of ours need not wait for it.
+    from botocore.exceptions import ClientError
+
     try:
         started = client.start_execution(
             stateMachineArn=state_machine_arn,

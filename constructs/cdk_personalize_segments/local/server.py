@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
@@ -26,7 +27,11 @@ _log = logging.getLogger(__name__)
 
 
 class Server:
-    """An HTTP server with moto behind it."""
+    """An HTTP server with moto behind it.
+
+    Attributes:
+        port: The port that it listens on.
+    """
 
     def __init__(
         self,
@@ -47,19 +52,16 @@ class Server:
         )
         for wrap in middlewares:
             application = wrap(application)
-        try:
+        with _listening(port) as listener:
+            self.port: int = listener.getsockname()[1]
             self._server = make_server(
                 "127.0.0.1",
-                port,
+                self.port,
                 application,
                 threaded=True,
                 request_handler=_QuietHandler,
+                fd=listener.fileno(),
             )
-        except (OSError, SystemExit):
-            raise LocalAwsError(
-                f"local AWS cannot listen on port {port}: it is taken or not allowed; "
-                "choose another one, or 0 for any that is free"
-            ) from None
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             args=(_STOP_SECONDS,),
@@ -68,16 +70,28 @@ class Server:
         )
         self._thread.start()
 
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        return self._server.server_port
-
     def stop(self) -> None:
         """Stop listening; requests under way end by themselves."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def _listening(port: int) -> socket.socket:
+    """Listen on a port; left to the server, a taken one ends the process."""
+    listener = socket.socket()
+    try:
+        # Else a port that was just in use is taken for a while.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+    except (OSError, OverflowError):
+        listener.close()
+        raise LocalAwsError(
+            f"local AWS cannot listen on port {port}: it is taken or not allowed; "
+            "choose another one, or 0 for any that is free"
+        ) from None
+    return listener
 
 
 def _with_named_errors(application: "WSGIApplication") -> "WSGIApplication":
