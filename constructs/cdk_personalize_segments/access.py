@@ -18,6 +18,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk_personalize_segments._resolved import nag_text, readable
+from cdk_personalize_segments.results_tables import ResultsTables
 from cdk_personalize_segments.solution_version import SolutionVersion
 from cdk_personalize_segments.storage import Storage
 
@@ -39,6 +40,7 @@ class Access:
         solution_version: SolutionVersion,
         allow_any_solution: bool,
         run_prefix: str,
+        results_tables: ResultsTables | None,
         function_logs: logs.ILogGroup,
     ) -> None:
         """Define the service role and the statements in the bucket policies.
@@ -49,6 +51,7 @@ class Access:
             solution_version: The model that its jobs use.
             allow_any_solution: Whether executions may name another solution.
             run_prefix: What the names of its jobs start with.
+            results_tables: The tables of its results, if it has them.
             function_logs: The log group of its functions.
         """
         self._scope = scope
@@ -57,6 +60,7 @@ class Access:
         self._solution_version = solution_version
         self._allow_any_solution = allow_any_solution
         self._run_prefix = run_prefix
+        self._results_tables = results_tables
         self._function_logs = function_logs
         self.service_role = self._define_service_role()
         self._grant_buckets_to_personalize()
@@ -343,7 +347,7 @@ class Access:
         ]
 
     def finish_statements(self) -> list[iam.PolicyStatement]:
-        """Read the accounts of all parts, write the manifest."""
+        """Read the accounts of all parts, write the manifest, add to the tables."""
         storage = self._storage
         return [
             self._read_plans(),
@@ -357,6 +361,16 @@ class Access:
             ),
             _list("ListResults", storage.output_bucket, storage.results_prefix),
             self._write_results(),
+            *self._tables("AddRunToTables", "glue:CreatePartition", "glue:GetTable"),
+        ]
+
+    def _tables(self, sid: str, *actions: str) -> list[iam.PolicyStatement]:
+        """Let something be done with the tables, if there are any."""
+        if self._results_tables is None:
+            return []
+        resources = self._results_tables.resource_arns()
+        return [
+            iam.PolicyStatement(sid=sid, actions=list(actions), resources=resources)
         ]
 
     def _read_plans(self) -> iam.PolicyStatement:

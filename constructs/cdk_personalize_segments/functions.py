@@ -11,6 +11,7 @@ from constructs import Construct
 
 from cdk_personalize_segments import _assets
 from cdk_personalize_segments.access import Access
+from cdk_personalize_segments.results_tables import ResultsTables
 from cdk_personalize_segments.storage import Storage
 
 # Named, since `determine_latest_python_runtime` lags behind.
@@ -134,6 +135,7 @@ def define_functions(
     access: Access,
     storage: Storage,
     run_prefix: str,
+    results_tables: ResultsTables | None,
     log_group: logs.ILogGroup,
     architecture: lambda_.Architecture,
 ) -> Functions:
@@ -144,6 +146,7 @@ def define_functions(
         access: Its roles.
         storage: Its buckets and prefixes.
         run_prefix: What the names of its runs start with.
+        results_tables: The tables of its results, if it has them.
         log_group: Where the functions log.
         architecture: Their processors.
     """
@@ -161,9 +164,10 @@ def define_functions(
             "RESULTS_PREFIX": storage.results_prefix,
             "RUN_PREFIX": run_prefix,
             "SERVICE_ROLE_ARN": access.service_role.role_arn,
+            **_database(results_tables),
         },
     )
-    return Functions(
+    functions = Functions(
         prepare=factory.define(
             "Prepare",
             module="prepare",
@@ -205,3 +209,12 @@ def define_functions(
             memory_size=_SMALL * 2,
         ),
     )
+    if results_tables:
+        functions.finish.node.add_dependency(results_tables)
+    return functions
+
+
+def _database(results_tables: ResultsTables | None) -> dict[str, str]:
+    if results_tables is None:
+        return {}
+    return {"RESULTS_DATABASE": results_tables.database_name}

@@ -18,6 +18,7 @@ from cdk_personalize_segments import _validation
 from cdk_personalize_segments._runtime import arns, limits, locations
 from cdk_personalize_segments.access import Access
 from cdk_personalize_segments.functions import define_functions
+from cdk_personalize_segments.results_tables import ResultsTables
 from cdk_personalize_segments.solution_version import SolutionVersion
 from cdk_personalize_segments.storage import (
     Storage,
@@ -138,6 +139,7 @@ class BatchSegmentPipeline(_Pipeline):
         job_timeout: cdk.Duration | None = None,
         max_failed_queries: int | None = None,
         skip_invalid_lines: bool = False,
+        results_table: bool = False,
         allow_any_solution: bool = False,
         output_expiration: cdk.Duration | None = None,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
@@ -179,6 +181,13 @@ class BatchSegmentPipeline(_Pipeline):
             skip_invalid_lines: Whether a run goes on without the lines of query files
                 that cannot be used, and says in manifest and output how many those
                 are. Default: one such line refuses the run; all are listed.
+            results_table: Whether the results of all runs are tables, too, in a
+                database of the Glue Data Catalog that `results_database_name` names:
+                `queries` and `users`, partitioned by `run`, for Athena, Redshift
+                Spectrum and others. Those read no user ids with line breaks, and
+                lose the character U+0001 of an id. Runs from before are not in the
+                tables. Where Lake Formation governs the catalogue, it must let the
+                function Finish add partitions. Default: files only.
             allow_any_solution: Whether an execution may name a version of another
                 solution; the permission to look solutions up follows it.
                 Default: only versions of the solution given here.
@@ -204,6 +213,7 @@ class BatchSegmentPipeline(_Pipeline):
         )
         for name, flag in (
             ("skip_invalid_lines", skip_invalid_lines),
+            ("results_table", results_table),
             ("allow_any_solution", allow_any_solution),
         ):
             _validation.check_type(name, flag, bool, "True or False")
@@ -270,12 +280,18 @@ class BatchSegmentPipeline(_Pipeline):
             retention=log_retention,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
+        results_tables = (
+            ResultsTables(self, "ResultsTables", storage=storage, run_prefix=run_prefix)
+            if results_table
+            else None
+        )
         access = Access(
             self,
             storage=storage,
             solution_version=solution_version,
             allow_any_solution=allow_any_solution,
             run_prefix=run_prefix,
+            results_tables=results_tables,
             function_logs=function_logs,
         )
         functions = define_functions(
@@ -283,6 +299,7 @@ class BatchSegmentPipeline(_Pipeline):
             access=access,
             storage=storage,
             run_prefix=run_prefix,
+            results_tables=results_tables,
             log_group=function_logs,
             architecture=architecture or lambda_.Architecture.ARM_64,
         )
@@ -327,6 +344,7 @@ class BatchSegmentPipeline(_Pipeline):
             ),
         )
         self._storage = storage
+        self._results_tables = results_tables
         self._access = access
         self._functions = functions
         cdk.CfnOutput(
@@ -377,6 +395,12 @@ class BatchSegmentPipeline(_Pipeline):
         return self._storage.output_bucket
 
     @property
+    def results_database_name(self) -> str | None:
+        """The Glue database of the tables `queries` and `users`, if there is one."""
+        tables = self._results_tables
+        return tables.database_name if tables else None
+
+    @property
     def service_role(self) -> iam.Role:
         """The role that Personalize assumes for the pipeline's jobs."""
         return self._access.service_role
@@ -408,6 +432,8 @@ class BatchSegmentPipeline(_Pipeline):
     def grant_read_results(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a principal list and read finished results, not the raw output.
 
+        With `results_table`, that includes the definitions of the tables.
+
         Args:
             grantee: Who may.
         """
@@ -417,7 +443,7 @@ class BatchSegmentPipeline(_Pipeline):
             actions=["s3:GetObject"],
             resource_arns=[self.output_bucket.arn_for_objects(f"{prefix}*")],
         )
-        return read.combine(
+        read = read.combine(
             iam.Grant.add_to_principal(
                 grantee=grantee,
                 actions=["s3:ListBucket"],
@@ -425,6 +451,9 @@ class BatchSegmentPipeline(_Pipeline):
                 conditions={"StringLike": {"s3:prefix": f"{prefix}*"}},
             )
         )
+        if self._results_tables:
+            read = read.combine(self._results_tables.grant_read(grantee))
+        return read
 
 
 def _run_prefix(scope: Construct) -> str:

@@ -13,6 +13,7 @@ import botocore.session
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from mypy_boto3_glue.client import GlueClient
     from mypy_boto3_personalize.client import PersonalizeClient
     from mypy_boto3_s3.client import S3Client
 
@@ -55,6 +56,12 @@ def _client(service: str, config: Config) -> object:
 def s3() -> "S3Client":
     """Return a client of S3 that outlasts throttling."""
     return cast("S3Client", _client("s3", _PATIENT))
+
+
+@cache
+def glue() -> "GlueClient":
+    """Return a client of Glue that outlasts throttling."""
+    return cast("GlueClient", _client("glue", _PATIENT))
 
 
 @cache

@@ -46,9 +46,11 @@ _NOT_FOUND_CODES: Final = frozenset(
 _ACTIONS: Final = {
     "AbortMultipartUpload": "s3:AbortMultipartUpload",
     "CompleteMultipartUpload": "s3:PutObject",
+    "CreatePartition": "glue:CreatePartition",
     "CreateMultipartUpload": "s3:PutObject",
     "DeleteObject": "s3:DeleteObject",
     "GetObject": "s3:GetObject",
+    "GetTable": "glue:GetTable",
     "ListObjectVersions": "s3:ListBucketVersions",
     "ListObjectsV2": "s3:ListBucket",
     "PutObject": "s3:PutObject",
