@@ -12,6 +12,8 @@ from cdk_personalize_segments.cli.fetch import fetch
 from cdk_personalize_segments.cli.listing import list_runs
 from cdk_personalize_segments.cli.local_aws import local_app
 from cdk_personalize_segments.cli.run import run
+from cdk_personalize_segments.cli.show import show
+from cdk_personalize_segments.cli.split import split
 from cdk_personalize_segments.cli.status import status
 from cdk_personalize_segments.cli.validate import validate
 
@@ -28,10 +30,14 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except CliError as error:
-            screen.note(f"Error: {error}", "bold red")
+            told, exit_code = str(error), error.exit_code
         except SDK_ERRORS as error:
-            screen.note(f"Error: {sentence(error)}", "bold red")
-        raise typer.Exit(1)
+            told, exit_code = sentence(error), 1
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            told, exit_code = f"{where}{error.strerror or error}.", 1
+        screen.note(f"Error: {told}", "bold red")
+        raise typer.Exit(exit_code)
 
 
 app = typer.Typer(
@@ -43,9 +49,11 @@ app = typer.Typer(
 )
 for _name, _command in (
     ("validate", validate),
+    ("split", split),
     ("run", run),
     ("status", status),
     ("list", list_runs),
+    ("show", show),
     ("fetch", fetch),
     ("doctor", doctor),
 ):

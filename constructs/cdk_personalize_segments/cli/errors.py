@@ -8,6 +8,14 @@ from botocore import exceptions as sdk
 class CliError(Exception):
     """Something foreseen; its text is the sentence that the user reads."""
 
+    exit_code = 1
+
+
+class UsageError(CliError):
+    """Options or arguments that cannot be."""
+
+    exit_code = 2
+
 
 # The permissions behind the operations that the commands call, where the names of
 # operation and action, or the service, cannot be told from the error.

@@ -166,6 +166,12 @@ def find_execution(pipeline: Pipeline, run: str) -> str:
         CliError: The pipeline has no such run, or not any more.
     """
     if run.startswith("arn:"):
+        own = pipeline.state_machine_arn.replace(":stateMachine:", ":execution:")
+        if not run.startswith(f"{own}:"):
+            raise CliError(
+                f"{run} is no execution of the pipeline {pipeline.name}; those start "
+                f"with {own}:"
+            )
         return run
     for searched, execution in enumerate(list_executions(pipeline)):
         if pipeline.run_of(execution) == run:

@@ -1,72 +1,174 @@
 """The command `fetch`: downloads the results of a run."""
 
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    TaskID,
     TextColumn,
     TransferSpeedColumn,
 )
 
 from cdk_personalize_segments._runtime import locations
-from cdk_personalize_segments.cli import options, screen
+from cdk_personalize_segments.cli import options, results, screen, tables
 from cdk_personalize_segments.cli.errors import CliError
+from cdk_personalize_segments.cli.executions import RUNNING, find_execution, look
 from cdk_personalize_segments.cli.pipelines import Pipeline
+
+_CHUNK = 1 << 20
+_PARTIAL = ".partial"
+
+
+class Format(StrEnum):
+    """What files to write."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    ORIGINAL = "original"
 
 
 class _Object(NamedTuple):
-    key: str
+    """An object of the results; its checksum is None where the manifest has none."""
+
+    name: str
     size: int
-    target: Path
+    sha256: str | None
 
 
 def fetch(
-    run: Annotated[str, typer.Argument(help="The run's name.")],
+    run: Annotated[
+        str, typer.Argument(help="The run's name, or the ARN of its execution.")
+    ],
     to: Annotated[
         Path | None,
         typer.Option(help="The folder to write to. Default: one of the run's name."),
     ] = None,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="csv and parquet: one file of users, one of queries; original: the "
+            "objects as they are.",
+        ),
+    ] = Format.CSV,
     stack: options.Stack = None,
     pipeline: options.PipelinePath = None,
     state_machine: options.StateMachine = None,
     profile: options.Profile = None,
     region: options.Region = None,
 ) -> None:
-    """Download the results of a run, as they are: manifest, queries and users."""
+    """Download the results of a run, and check that they are what the run wrote."""
+    if form is Format.PARQUET:
+        tables.check_parquet()
     found = options.pipeline_of(profile, region, stack, pipeline, state_machine)
+    if run.startswith("arn:"):
+        run = look(found, find_execution(found, run)).run
+    manifest = results.manifest(found, run)
+    if manifest is None:
+        raise CliError(_nothing_there(found, run))
     folder = to or Path(run)
-    objects = _objects(found, run, folder)
-    if not objects:
-        bucket = found.places.output_bucket
-        where = locations.uri(bucket, found.places.results_folder(run))
-        raise CliError(
-            f"There are no results in {where}; `personalize-segments list` shows the "
-            "recent runs."
+    folder.mkdir(parents=True, exist_ok=True)
+    if form is Format.ORIGINAL:
+        written = _download(found, run, _everything(found, run, manifest), folder)
+    else:
+        written = _tables(found, run, manifest, folder, form)
+    if manifest["status"] != "SUCCEEDED":
+        screen.note(
+            f"The run failed ({manifest['failure']['error']}); this is what there is.",
+            "yellow",
         )
-    _download(found, objects)
-    screen.line(f"{screen.count(len(objects), 'file')} in {folder}")
+    screen.line(f"{screen.count(len(written), 'file')} in {folder}")
 
 
-def _objects(pipeline: Pipeline, run: str, folder: Path) -> list[_Object]:
+def _nothing_there(pipeline: Pipeline, run: str) -> str:
+    snapshot = look(pipeline, find_execution(pipeline, run))
+    if snapshot.status == RUNNING:
+        return (
+            f"The run {run} is still running; `personalize-segments status {run}` "
+            "shows how far it is."
+        )
+    where = locations.uri(
+        pipeline.places.output_bucket, pipeline.places.results_folder(run)
+    )
+    return f"The run {run} ended as {snapshot.status}, without results in {where}."
+
+
+def _tables(
+    pipeline: Pipeline,
+    run: str,
+    manifest: Mapping[str, Any],
+    folder: Path,
+    form: Format,
+) -> list[Path]:
+    """Write one file of users and one of queries, beside the manifest."""
+    objects = _listed(manifest)
+    beside = [
+        each
+        for each in _everything(pipeline, run, manifest)
+        if each.name in {"manifest.json", "invalid-lines.jsonl"}
+    ]
+    with _removed_afterwards(folder) as scratch:
+        _download(pipeline, run, objects, scratch)
+        written = [
+            tables.write(
+                folder / f"{kind}.{form}",
+                kind,
+                [scratch / each.name for each in objects if each.name.startswith(kind)],
+            )
+            for kind in tables.KINDS
+        ]
+    return [*written, *_download(pipeline, run, beside, folder)]
+
+
+@contextmanager
+def _removed_afterwards(folder: Path) -> Iterator[Path]:
+    """Give a folder for files that are not to stay, where there is room for them."""
+    scratch = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder))
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _listed(manifest: Mapping[str, Any]) -> list[_Object]:
+    return [
+        _Object(each["key"], each["bytes"], each["sha256"])
+        for part in manifest["parts"]
+        for each in part["files"]
+    ]
+
+
+def _everything(
+    pipeline: Pipeline, run: str, manifest: Mapping[str, Any]
+) -> list[_Object]:
+    """List all objects of the results; of data only what the manifest vouches for."""
+    listed = {each.name: each for each in _listed(manifest)}
     prefix = pipeline.places.results_folder(run)
     pages = pipeline.account.s3.get_paginator("list_objects_v2").paginate(
         Bucket=pipeline.places.output_bucket, Prefix=prefix
     )
-    found = []
-    for page in pages:
-        for each in page.get("Contents", []):
-            target = folder / each["Key"].removeprefix(prefix)
-            if not target.resolve().is_relative_to(folder.resolve()):
-                raise CliError(f"The key {each['Key']} leads out of {folder}.")
-            found.append(_Object(each["Key"], each["Size"], target))
-    return found
+    others = [
+        _Object(each["Key"].removeprefix(prefix), each["Size"], None)
+        for page in pages
+        for each in page.get("Contents", [])
+        if not each["Key"].removeprefix(prefix).startswith(tables.KINDS)
+    ]
+    return [*listed.values(), *others]
 
 
-def _download(pipeline: Pipeline, objects: list[_Object]) -> None:
+def _download(
+    pipeline: Pipeline, run: str, objects: list[_Object], folder: Path
+) -> list[Path]:
     progress = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -78,12 +180,46 @@ def _download(pipeline: Pipeline, objects: list[_Object]) -> None:
     )
     with progress:
         task = progress.add_task("", total=sum(each.size for each in objects))
-        for each in objects:
-            progress.update(task, description=each.target.name)
-            each.target.parent.mkdir(parents=True, exist_ok=True)
-            pipeline.account.s3.download_file(
-                pipeline.places.output_bucket,
-                each.key,
-                str(each.target),
-                Callback=lambda done: progress.advance(task, done),
+        return [
+            _download_one(pipeline, run, each, folder, progress, task)
+            for each in objects
+        ]
+
+
+def _download_one(
+    pipeline: Pipeline,
+    run: str,
+    wanted: _Object,
+    folder: Path,
+    progress: Progress,
+    task: TaskID,
+) -> Path:
+    target = folder / wanted.name
+    if not target.resolve().is_relative_to(folder.resolve()):
+        raise CliError(f"The key {wanted.name} leads out of {folder}.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    progress.update(task, description=target.name)
+    bucket = pipeline.places.output_bucket
+    key = pipeline.places.results_folder(run) + wanted.name
+    partial = target.with_name(target.name + _PARTIAL)
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        body = pipeline.account.s3.get_object(Bucket=bucket, Key=key)["Body"]
+        with partial.open("wb") as stream:
+            for chunk in body.iter_chunks(_CHUNK):
+                stream.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+                progress.advance(task, len(chunk))
+        differs = wanted.sha256 is not None and digest.hexdigest() != wanted.sha256
+        if differs or size != wanted.size:
+            raise CliError(
+                f"{locations.uri(bucket, key)} is not what the run wrote: its size or "
+                "checksum differs from the manifest's. Start an execution with "
+                f'{{"resume": "{run}"}} to collect its segments again.'
             )
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target

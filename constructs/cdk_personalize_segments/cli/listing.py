@@ -21,10 +21,16 @@ def list_runs(
     state_machine: options.StateMachine = None,
     profile: options.Profile = None,
     region: options.Region = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """List the recent runs, the newest first, with what came of them."""
     found = options.pipeline_of(profile, region, stack, pipeline, state_machine)
     rows = [_row(found, each) for each in islice(list_executions(found), most)]
+    if as_json:
+        keys = ("run", "status", "started", "took", "queries", "failedQueries", "users")
+        runs = [dict(zip(keys, row, strict=True)) for row in rows]
+        typer.echo(json.dumps(runs, indent=2))
+        return
     if not rows:
         screen.line(f"{found.name} has no runs yet.")
         return

@@ -53,6 +53,23 @@ StateMachine = Annotated[
     ),
 ]
 
+FilterExpression = Annotated[
+    str | None,
+    typer.Option(
+        help="The expression of the filter that the queries are for: their "
+        "filterValues are then checked against its placeholders."
+    ),
+]
+NumResults = Annotated[
+    int,
+    typer.Option(
+        help="Users per segment.",
+        min=limits.MIN_NUM_RESULTS,
+        max=limits.MAX_NUM_RESULTS,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
 
 class Recipe(StrEnum):
     """The recipes that batch segment jobs can use."""

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from cdk_personalize_segments._runtime import arns, locations
 from cdk_personalize_segments.cli.account import Account
-from cdk_personalize_segments.cli.errors import CliError, code, is_not_found
+from cdk_personalize_segments.cli.errors import CliError, UsageError, code, is_not_found
 
 # The construct writes this into the description of its output.
 _OUTPUT: Final = "cdk-personalize-segments: the state machine of the pipeline "
@@ -96,6 +96,11 @@ def find(account: Account, wanted: Wanted) -> Pipeline:
     Raises:
         CliError: There is none, or several; says which.
     """
+    if wanted.state_machine and (wanted.stack or wanted.pipeline):
+        raise UsageError(
+            "Give either --state-machine or --stack and --pipeline, not both (each may "
+            "come from a variable of the environment, too)."
+        )
     if wanted.state_machine:
         region = _region_of(wanted.state_machine)
         name = wanted.state_machine.rpartition(":")[2]
@@ -160,8 +165,8 @@ def _choose(account: Account, found: list[_Found], wanted: Wanted) -> _Found:
             f"{_listed(found)}."
         )
     raise CliError(
-        f"There are several pipelines in {where}; choose one with --stack and "
-        f"--pipeline: {_listed(matching)}."
+        f"There are several pipelines in {where}; choose one with "
+        f"{'' if wanted.stack else '--stack and '}--pipeline: {_listed(matching)}."
     )
 
 

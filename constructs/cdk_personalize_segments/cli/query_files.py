@@ -1,10 +1,10 @@
-"""Checks query files on this machine, with the checker that runs use."""
+"""Checks query files on this machine, as the preparation of a run does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from cdk_personalize_segments._runtime import limits, lines, queries
+from cdk_personalize_segments._runtime import dealing, limits, queries, query_files
 from cdk_personalize_segments.cli.errors import CliError
 
 _CHUNK: Final = 1 << 20
@@ -19,45 +19,112 @@ class BadLine(NamedTuple):
     reason: str
 
 
-class FileCheck:
-    """One file's queries, checked while `bad_lines` is read.
+class FileCounts(NamedTuple):
+    """How many lines of a file are queries, and how many cannot be used."""
+
+    file: Path
+    queries: int
+    bad: int
+
+
+class Checker:
+    """What a run would make of query files.
 
     Attributes:
-        queries: How many lines are good, so far.
-        bad: How many lines are not.
+        deal: The queries so far, dealt out as a run would.
+        files: What was found in each file that was read.
     """
 
     def __init__(
-        self, file: Path, recipe: str, placeholders: frozenset[str] | None
+        self,
+        recipe: str,
+        placeholders: frozenset[str] | None,
+        num_results: int = limits.DEFAULT_NUM_RESULTS,
     ) -> None:
-        """Set what to check.
+        """Set what the queries are for.
+
+        Args:
+            recipe: The recipe of the solution.
+            placeholders: The names of the filter's placeholders, none without a
+                filter, or None if the filter is not known.
+            num_results: Users per segment.
+        """
+        self.recipe = recipe
+        self.deal = dealing.Deal(recipe, num_results)
+        self.files: list[FileCounts] = []
+        self._placeholders = placeholders
+
+    @property
+    def bad(self) -> int:
+        """How many lines cannot be used."""
+        return sum(each.bad for each in self.files)
+
+    def bad_lines(self, files: Iterable[Path]) -> Iterator[BadLine]:
+        """Check files, and yield all that is wrong with them.
+
+        Args:
+            files: The files, in the order in which a run would read them.
+
+        Raises:
+            CliError: One cannot be read.
+        """
+        for file in files:
+            before, bad = self.deal.lines, 0
+            for found in self.read(file):
+                if isinstance(found, query_files.Good):
+                    self.deal.add(found.queries)
+                    continue
+                bad += 1
+                for column, reason in found.problems:
+                    yield BadLine(file, found.line, column, reason)
+            self.files.append(FileCounts(file, self.deal.lines - before, bad))
+
+    def read(self, file: Path) -> Iterator[query_files.Good | query_files.Bad]:
+        """Read the queries of a file.
 
         Args:
             file: The file.
-            recipe: The recipe that its queries are for.
-            placeholders: The names of the filter's placeholders, none without a
-                filter, or None if the filter is not known.
-        """
-        self._file = file
-        self._recipe = recipe
-        self._placeholders = placeholders
-        self.queries = 0
-        self.bad = 0
-
-    def bad_lines(self) -> Iterator[BadLine]:
-        """Check the file, and yield all that is wrong with it.
 
         Raises:
             CliError: It cannot be read.
         """
-        for number, line in lines.queries(_chunks(self._file)):
-            found = queries.check(line, self._recipe, self._placeholders)
-            if isinstance(found, queries.Query):
-                self.queries += 1
-                continue
-            self.bad += 1
-            for column, reason in found:
-                yield BadLine(self._file, number, column, reason)
+        return query_files.read(_chunks(file), self.recipe, self._placeholders)
+
+    def problem(self) -> str | None:
+        """Say why a run would be refused, or return None."""
+        if self.bad:
+            lines = "1 line" if self.bad == 1 else f"{self.bad:,} lines"
+            return (
+                f"{lines} cannot be used, {self.deal.lines:,} can; a run takes nothing "
+                "until all are good, unless its pipeline has skip_invalid_lines."
+            )
+        if not self.deal.lines:
+            return (
+                "There is no query in any file; write one per line, like "
+                f"{queries.EXAMPLES[self.recipe]}."
+            )
+        return self.deal.problem()
+
+
+def expand(paths: Iterable[Path]) -> list[Path]:
+    """List files, and for folders all files in them as a run would read them.
+
+    Args:
+        paths: Files and folders.
+
+    Raises:
+        CliError: A folder has no files, or one name is neither file nor folder.
+    """
+    found = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        files = [each for each in path.rglob("*") if each.is_file()]
+        if not files:
+            raise CliError(f"The folder {path} has no files; name another.")
+        found += sorted(files, key=lambda file: file.as_posix().encode())
+    return found
 
 
 def recipe_of(file: Path) -> str:
@@ -72,14 +139,9 @@ def recipe_of(file: Path) -> str:
     Raises:
         CliError: The file cannot be read.
     """
-    key = queries.KEY_OF_RECIPE[limits.ITEM_ATTRIBUTE_AFFINITY].encode()
-    first = next(lines.queries(_chunks(file)), (0, b""))[1]
-    return limits.ITEM_ATTRIBUTE_AFFINITY if key in first else limits.ITEM_AFFINITY
-
-
-def most_queries(recipe: str) -> int:
-    """Return how many queries one run can take at most."""
-    return limits.QUERIES_PER_FILE[recipe] * limits.MAX_INPUT_FILES
+    recipe = limits.ITEM_ATTRIBUTE_AFFINITY
+    first = next(query_files.read(_chunks(file), recipe, None), None)
+    return recipe if isinstance(first, query_files.Good) else limits.ITEM_AFFINITY
 
 
 def _chunks(file: Path) -> Iterator[bytes]:

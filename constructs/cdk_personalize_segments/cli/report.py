@@ -103,8 +103,17 @@ def _success(snapshot: Snapshot) -> None:
         f"Run {snapshot.run} succeeded in {screen.duration(snapshot.elapsed)}: "
         f"{screen.count(output['queries'], 'query')}, "
         f"{output['failedQueries']:,} failed, {screen.count(output['users'], 'user')}.",
-        "green",
+        "green" if output["failedQueries"] < output["queries"] else "yellow",
     )
+    if output["failedQueries"] == output["queries"]:
+        screen.line(
+            "No query got an answer; max_failed_queries on the pipeline makes such a "
+            "run fail.",
+            "yellow",
+        )
+    if output.get("skippedLines"):
+        skipped = screen.count(output["skippedLines"], "line")
+        screen.line(f"{skipped} that cannot be used were skipped.", "yellow")
 
 
 def _failure(snapshot: Snapshot) -> None:

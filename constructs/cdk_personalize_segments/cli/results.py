@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from cdk_personalize_segments.cli.errors import is_not_found
+from cdk_personalize_segments.cli.errors import CliError, is_not_found
 from cdk_personalize_segments.cli.pipelines import Pipeline
 
 SEGMENT: Final = "segment"
+_SCHEMA_VERSION: Final = 1
 # A part may hold millions of users before those of the next query.
 _MOST_ROWS: Final = 500_000
 
@@ -59,7 +60,25 @@ def manifest(pipeline: Pipeline, run: str) -> Mapping[str, Any] | None:
             return None
         raise
     content: Mapping[str, Any] = json.load(answer["Body"])
+    check_version(content)
     return content
+
+
+def check_version(manifest: Mapping[str, Any]) -> None:
+    """Refuse a manifest of another version than this library writes.
+
+    Args:
+        manifest: The manifest.
+
+    Raises:
+        CliError: It is of another version.
+    """
+    if manifest["schemaVersion"] != _SCHEMA_VERSION:
+        raise CliError(
+            f"The manifest of the run {manifest.get('run')} has version "
+            f"{manifest['schemaVersion']}, and this command reads version "
+            f"{_SCHEMA_VERSION}; install the library's version that wrote it."
+        )
 
 
 def first_segments(
@@ -87,7 +106,7 @@ def first_segments(
             of_part.append(segment)
             if len(segments) + len(of_part) >= most_queries:
                 break
-        _add_users(pipeline, run, number, of_part, most_users)
+        _add_users(pipeline, run, part, of_part, most_users)
         segments += of_part
     return segments
 
@@ -121,19 +140,26 @@ def _segments(pipeline: Pipeline, run: str, part: int) -> Iterator[Segment]:
 
 
 def _add_users(
-    pipeline: Pipeline, run: str, part: int, segments: list[Segment], most: int
+    pipeline: Pipeline,
+    run: str,
+    part: Mapping[str, Any],
+    segments: list[Segment],
+    most: int,
 ) -> None:
     """Read users until every segment has as many as are wanted."""
     wanted = {each.query_id: each for each in segments if each.status == SEGMENT}
-    with _text(pipeline, pipeline.places.users_part(run, part)) as lines:
-        for number, row in enumerate(csv.DictReader(lines)):
-            segment = wanted.get(row["query_id"])
-            if segment:
-                segment.first_users.append(row["user_id"])
-                if len(segment.first_users) == min(most, segment.users):
-                    del wanted[row["query_id"]]
-            if not wanted or number == _MOST_ROWS:
-                return
+    folder = pipeline.places.results_folder(run)
+    keys = [each["key"] for each in part["files"] if each["key"].startswith("users/")]
+    for key in keys:
+        with _text(pipeline, folder + key) as lines:
+            for number, row in enumerate(csv.DictReader(lines)):
+                segment = wanted.get(row["query_id"])
+                if segment:
+                    segment.first_users.append(row["user_id"])
+                    if len(segment.first_users) == min(most, segment.users):
+                        del wanted[row["query_id"]]
+                if not wanted or number == _MOST_ROWS:
+                    return
 
 
 def _text(pipeline: Pipeline, key: str) -> io.TextIOWrapper:

@@ -7,15 +7,15 @@ import typer
 
 from cdk_personalize_segments._runtime import arns, limits
 from cdk_personalize_segments.cli import options, report, runs, screen
-from cdk_personalize_segments.cli.errors import SDK_ERRORS, CliError
+from cdk_personalize_segments.cli.errors import SDK_ERRORS, UsageError
 
 
 def run(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="A file of queries, which is checked and uploaded first. Default: "
-            "all query files that are in the bucket."
+            help="A file of queries, or a folder of them, which is checked and "
+            "uploaded first. Default: all query files that are in the bucket."
         ),
     ] = None,
     queries: Annotated[
@@ -59,14 +59,21 @@ def run(
         "numResults": num_results,
         "filterArn": filter_arn,
         "solutionVersionArn": solution_version_arn,
-        "tags": _tags(tag),
+        "tags": _tags(tag) or None,
         "resume": resume,
     }
-    execution_input = {key: value for key, value in settings.items() if value}
+    execution_input = {
+        key: value for key, value in settings.items() if value is not None
+    }
     _check(file, execution_input, num_results)
     found = options.pipeline_of(profile, region, stack, pipeline, state_machine)
+    if resume is not None and not found.is_own_job(resume):
+        raise UsageError(
+            f"--resume takes the name of a run of {found.name}, got {resume!r}; "
+            "`personalize-segments list` shows them."
+        )
     if file:
-        runs.check(found, file, solution_version_arn, filter_arn)
+        runs.check(found, file, num_results, solution_version_arn, filter_arn)
         execution_input["queries"] = runs.upload(found, file)
     name, execution_arn = runs.start(found, execution_input)
     later = f"look at it with `personalize-segments status {name}`"
@@ -87,10 +94,10 @@ def _tags(given: list[str] | None) -> dict[str, str]:
     for each in given or []:
         key, separator, value = each.partition("=")
         if not separator:
-            raise CliError("A --tag is written KEY=VALUE; one has no =.")
+            raise UsageError("A --tag is written KEY=VALUE; one has no =.")
         problem = limits.tag_problem(key, value)
         if problem:
-            raise CliError(f"A --tag is not allowed: {problem}.")
+            raise UsageError(f"A --tag is not allowed: {problem}.")
         tags[key] = value
     return tags
 
@@ -99,21 +106,24 @@ def _check(
     file: Path | None, execution_input: dict[str, Any], num_results: int | None
 ) -> None:
     """Check what the run itself would refuse, but minutes later."""
+    for key in ("queries", "resume"):
+        if execution_input.get(key) == "":
+            raise UsageError(f"--{key} is empty; give it a value, or leave it out.")
     if file and "queries" in execution_input:
-        raise CliError("Give either FILE or --queries, not both.")
+        raise UsageError("Give either FILE or --queries, not both.")
     if "resume" in execution_input and (file or len(execution_input) > 1):
-        raise CliError(
+        raise UsageError(
             "--resume goes alone: a resumed run uses the input and settings of the run "
             "that it resumes."
         )
     if num_results is not None:
         problem = limits.num_results_problem(num_results)
         if problem:
-            raise CliError(f"--num-results {problem}.")
+            raise UsageError(f"--num-results {problem}.")
     for key, option, kind in (
         ("filterArn", "--filter-arn", arns.FILTER),
         ("solutionVersionArn", "--solution-version-arn", arns.SOLUTION_VERSION),
     ):
         problem = arns.problem(execution_input.get(key), kind)
         if key in execution_input and problem:
-            raise CliError(f"{option} {problem}.")
+            raise UsageError(f"{option} {problem}.")

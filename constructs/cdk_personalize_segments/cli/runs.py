@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
-from cdk_personalize_segments._runtime import limits, locations
+from cdk_personalize_segments._runtime import arns, limits, locations
 from cdk_personalize_segments.cli import models, screen
 from cdk_personalize_segments.cli.errors import (
     SDK_ERRORS,
@@ -19,7 +19,7 @@ from cdk_personalize_segments.cli.errors import (
 from cdk_personalize_segments.cli.executions import Snapshot, follow
 from cdk_personalize_segments.cli.pipelines import Pipeline
 from cdk_personalize_segments.cli.progress import RunProgress
-from cdk_personalize_segments.cli.query_files import FileCheck, recipe_of
+from cdk_personalize_segments.cli.query_files import Checker, expand, recipe_of
 
 _MOST_BAD_LINES: Final = 20
 
@@ -33,38 +33,58 @@ class Started(NamedTuple):
 
 def check(
     pipeline: Pipeline,
-    file: Path,
+    path: Path,
+    num_results: int | None = None,
     solution_version_arn: str | None = None,
     filter_arn: str | None = None,
 ) -> None:
-    """Check a query file for a run, before anything is uploaded.
+    """Check query files for a run, before anything is uploaded.
 
     Args:
         pipeline: The pipeline of the run.
-        file: The query file.
+        path: The query file, or a folder of them.
+        num_results: The users per segment that the run names, or None.
         solution_version_arn: The version that the run names, or None.
         filter_arn: The filter that the run names, or None.
 
     Raises:
-        CliError: A line cannot be used, or there is none. Bad lines are printed.
+        CliError: A line cannot be used, there is none, or they are too many; or the
+            run would refuse the solution version. Bad lines are printed.
     """
-    file_check = FileCheck(
-        file,
-        _recipe(pipeline, file, solution_version_arn),
+    _check_solution(pipeline, solution_version_arn)
+    files = expand([path])
+    checker = Checker(
+        _recipe(pipeline, files[0], solution_version_arn),
         _placeholders(pipeline, filter_arn),
+        num_results or pipeline.defaults["numResults"],
     )
-    for shown, bad in enumerate(file_check.bad_lines()):
+    for shown, bad in enumerate(checker.bad_lines(files)):
         if shown < _MOST_BAD_LINES:
             screen.note(f"{bad.file}:{bad.line}:{bad.column}: {bad.reason}")
         elif shown == _MOST_BAD_LINES:
             screen.note("… `personalize-segments validate` lists them all")
-    if file_check.bad:
+    if checker.bad and pipeline.defaults.get("skipInvalidLines") and checker.deal.lines:
+        lines = screen.count(checker.bad, "line")
+        screen.note(f"{lines} of {path} cannot be used, and will be skipped.", "yellow")
+    elif checker.bad:
         raise CliError(
-            f"{screen.count(file_check.bad, 'line')} of {file} cannot be used, so "
+            f"{screen.count(checker.bad, 'line')} of {path} cannot be used, so "
             "nothing was uploaded or started."
         )
-    if not file_check.queries:
-        raise CliError(f"{file} holds no query; write one per line.")
+    elif problem := checker.problem():
+        raise CliError(f"{problem} Nothing was uploaded or started.")
+
+
+def _check_solution(pipeline: Pipeline, asked_arn: str | None) -> None:
+    """Refuse a version of another solution, as the run would after the upload."""
+    defaults = pipeline.defaults
+    own = defaults["solutionArn"] or arns.solution_of(defaults["solutionVersionArn"])
+    allowed = defaults["allowAnySolution"] or asked_arn is None
+    if not allowed and arns.solution_of(str(asked_arn)) != own:
+        raise CliError(
+            f"{asked_arn} is not a version of the pipeline's solution {own}; name one "
+            "of that, or set allow_any_solution on the pipeline."
+        )
 
 
 def _recipe(pipeline: Pipeline, file: Path, asked_arn: str | None) -> str:
@@ -95,27 +115,30 @@ def _placeholders(pipeline: Pipeline, asked_arn: str | None) -> frozenset[str] |
     return found.placeholders if found else frozenset()
 
 
-def upload(pipeline: Pipeline, file: Path) -> str:
-    """Put a query file under the pipeline's queries prefix, by its name.
+def upload(pipeline: Pipeline, path: Path) -> str:
+    """Put a query file, or a folder of them, under the queries prefix by its name.
 
     Args:
         pipeline: The pipeline.
-        file: The file.
+        path: The file or folder.
 
     Returns:
-        Its key, as the input of an execution names it.
+        What the input of an execution names it by.
 
     Raises:
         CliError: It could not be uploaded.
     """
     places = pipeline.places
-    key = places.queries_prefix + file.name
-    try:
-        pipeline.account.s3.upload_file(str(file), places.input_bucket, key)
-    except S3UploadFailedError as error:
-        raise CliError(_upload_refused(error)) from None
-    screen.note(f"Uploaded {file} to {locations.uri(places.input_bucket, key)}")
-    return file.name
+    name = path.resolve().name
+    for file in expand([path]):
+        inside = f"{name}/{file.relative_to(path).as_posix()}"
+        key = places.queries_prefix + (inside if path.is_dir() else name)
+        try:
+            pipeline.account.s3.upload_file(str(file), places.input_bucket, key)
+        except S3UploadFailedError as error:
+            raise CliError(_upload_refused(error)) from None
+        screen.note(f"Uploaded {file} to {locations.uri(places.input_bucket, key)}")
+    return f"{name}/" if path.is_dir() else name
 
 
 def _upload_refused(error: S3UploadFailedError) -> str:

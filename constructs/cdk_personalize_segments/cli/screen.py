@@ -34,8 +34,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         rows: The cells of each row, as they are.
     """
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        grid.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        # The first one is a name, which is to be copied in one piece.
+        grid.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
     wide = out if out.is_terminal else Console(width=_PLAIN_WIDTH)

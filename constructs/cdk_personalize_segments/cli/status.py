@@ -1,5 +1,8 @@
 """The command `status`: what runs now, and who holds the job slots."""
 
+import json
+from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -30,17 +33,32 @@ def status(
     state_machine: options.StateMachine = None,
     profile: options.Profile = None,
     region: options.Region = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show the runs that are running, and who holds the account's job slots.
 
     With RUN, show that run; if it has ended, also what came of it.
     """
     found = options.pipeline_of(profile, region, stack, pipeline, state_machine)
+    if as_json:
+        _print_json(found, run)
+        return
     if run:
         _one(found, run)
         return
     _running(found)
     _slots(found)
+
+
+def _print_json(pipeline: Pipeline, run: str | None) -> None:
+    arns = (
+        [find_execution(pipeline, run)]
+        if run
+        else [each["executionArn"] for each in list_executions(pipeline, RUNNING)]
+    )
+    snapshots = [asdict(look(pipeline, each)) for each in arns]
+    content = snapshots[0] if run else {"runs": snapshots}
+    typer.echo(json.dumps(content, indent=2, default=datetime.isoformat))
 
 
 def _one(pipeline: Pipeline, run: str) -> None:

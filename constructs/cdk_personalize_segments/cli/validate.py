@@ -1,99 +1,96 @@
 """The command `validate`: checks query files offline."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cdk_personalize_segments._runtime import expressions
+from cdk_personalize_segments._runtime import expressions, limits
 from cdk_personalize_segments.cli import options, screen
-from cdk_personalize_segments.cli.query_files import BadLine, FileCheck, most_queries
+from cdk_personalize_segments.cli.query_files import BadLine, Checker, expand
 
 
 def validate(
-    files: Annotated[list[Path], typer.Argument(help="Files with one query per line.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Files with one query per line, or folders.")
+    ],
     recipe: Annotated[options.Recipe, typer.Option(help="The recipe of the solution.")],
-    filter_expression: Annotated[
-        str | None,
-        typer.Option(
-            help="The expression of the filter that the queries are for: their "
-            "filterValues are then checked against its placeholders."
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON instead of text.")
-    ] = False,
+    filter_expression: options.FilterExpression = None,
+    num_results: options.NumResults = limits.DEFAULT_NUM_RESULTS,
+    as_json: options.AsJson = False,
 ) -> None:
     """Check query files, offline and with the checker that runs use.
 
     Lists every line that cannot be used, with its column and what to write instead.
-    Ends with 1 if there is any.
+    Ends with 1 if a run would refuse the files.
+    """
+    checker = checker_of(recipe, filter_expression, num_results)
+    bad_lines = checker.bad_lines(expand(files))
+    if as_json:
+        found = list(bad_lines)
+        _print_json(checker, found)
+    else:
+        print_bad_lines(bad_lines)
+        _print_verdict(checker)
+    if checker.problem():
+        raise typer.Exit(1)
+
+
+def checker_of(
+    recipe: options.Recipe, filter_expression: str | None, num_results: int
+) -> Checker:
+    """Make a checker of what options say.
+
+    Args:
+        recipe: The recipe of the solution.
+        filter_expression: The expression of the filter, if it is known.
+        num_results: Users per segment.
     """
     placeholders = (
         None
         if filter_expression is None
         else expressions.placeholders(filter_expression)
     )
-    checks = [(file, FileCheck(file, recipe.full_name, placeholders)) for file in files]
-    found: list[BadLine] = []
-    for _, check in checks:
-        for bad in check.bad_lines():
-            if as_json:
-                found.append(bad)
-            else:
-                screen.line(f"{bad.file}:{bad.line}:{bad.column}: {bad.reason}")
-    problem = _problem(checks, recipe.full_name)
-    if as_json:
-        _print_json(checks, found, problem)
-    elif problem:
+    return Checker(recipe.full_name, placeholders, num_results)
+
+
+def print_bad_lines(bad_lines: Iterable[BadLine]) -> None:
+    """Print bad lines as they are found.
+
+    Args:
+        bad_lines: They.
+    """
+    for bad in bad_lines:
+        screen.line(f"{bad.file}:{bad.line}:{bad.column}: {bad.reason}")
+
+
+def _print_verdict(checker: Checker) -> None:
+    if problem := checker.problem():
         screen.note(problem, "red")
-    else:
-        total = sum(check.queries for _, check in checks)
-        screen.line(
-            f"{screen.count(total, 'query')} in {screen.count(len(files), 'file')}, "
-            "all good.",
-            "green",
-        )
-    if problem:
-        raise typer.Exit(1)
-
-
-def _problem(checks: list[tuple[Path, FileCheck]], recipe: str) -> str | None:
-    total = sum(check.queries for _, check in checks)
-    bad = sum(check.bad for _, check in checks)
-    if bad:
-        return (
-            f"{screen.count(bad, 'line')} cannot be used, {total:,} can; a run takes "
-            "nothing until all are good."
-        )
-    if not total:
-        return "There is no query in any file; write one per line."
-    if total > most_queries(recipe):
-        return (
-            f"{total:,} queries are more than the {most_queries(recipe):,} that one "
-            f"run can take with {recipe}; split them into several runs."
-        )
-    return None
-
-
-def _print_json(
-    checks: list[tuple[Path, FileCheck]], found: list[BadLine], problem: str | None
-) -> None:
-    typer.echo(
-        json.dumps(
-            {
-                "problem": problem,
-                "files": [
-                    {
-                        "file": str(file),
-                        "queries": check.queries,
-                        "badLines": check.bad,
-                    }
-                    for file, check in checks
-                ],
-                "badLines": [{**bad._asdict(), "file": str(bad.file)} for bad in found],
-            },
-            indent=2,
-        )
+        return
+    deal = checker.deal
+    again = deal.lines - deal.distinct
+    screen.line(
+        f"{screen.count(deal.lines, 'query')} in "
+        f"{screen.count(len(checker.files), 'file')}, all good"
+        + (f" ({again:,} of them asked before, and sent once)" if again else "")
+        + f"; a run sends them in {screen.count(deal.parts, 'part')}.",
+        "green",
     )
+
+
+def _print_json(checker: Checker, found: list[BadLine]) -> None:
+    content = {
+        "problem": checker.problem(),
+        "queries": checker.deal.lines,
+        "distinct": checker.deal.distinct,
+        "parts": checker.deal.parts,
+        "files": [
+            {"file": str(each.file), "queries": each.queries, "badLines": each.bad}
+            for each in checker.files
+        ],
+        "badLines": [{**bad._asdict(), "file": str(bad.file)} for bad in found],
+    }
+    typer.echo(json.dumps(content, indent=2))
