@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Final
 
-from . import accounts, jobs, manifest, plans, times
+from . import accounts, jobs, manifest, plans, results_tables, times
 from .accounts import Accounts
 from .failures import (
     MAX_CAUSE_LENGTH,
@@ -81,6 +81,7 @@ def _account(event: dict[str, Any], places: Locations, name: str) -> dict[str, A
         wait = min(_SOON_SECONDS if few else _LOOK_SECONDS, int(left))
         looking = {"since": _since(event)}
         return _collect_again(event, found.incomplete, max(1, wait), looking)
+    results_tables.register(places, name)
     failure = _verdict(event, places, name, found)
     described = describe(failure) if failure else None
     record = manifest.build(places, event, event["run"], plan, found, described)

@@ -64,7 +64,7 @@ MAX_PART_OUTPUT_BYTES: Final = 1_000_000_000
 MAX_OUTPUT_BYTES: Final = 1_000_000_000_000
 # Nor these: how many query files, and lines with queries in them, one run reads within
 # a third of its function's time.
-MAX_QUERY_FILES: Final = 10_000
+MAX_QUERY_FILES: Final = 5_000
 MAX_LINES: Final = 1_000_000
 
 
