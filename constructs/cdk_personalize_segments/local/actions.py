@@ -382,7 +382,33 @@ _STATES_RESOURCES: Final = {
     "DescribeStateMachine": "stateMachineArn",
     "DescribeExecution": "executionArn",
 }
+# The parameters that name what is concerned, a database and perhaps a table of it.
+_GLUE_RESOURCES: Final = {
+    "BatchCreatePartition": ("DatabaseName", "TableName"),
+    "BatchGetPartition": ("DatabaseName", "TableName"),
+    "CreatePartition": ("DatabaseName", "TableName"),
+    "DeletePartition": ("DatabaseName", "TableName"),
+    "DeleteTable": ("DatabaseName", "Name"),
+    "GetDatabase": ("Name",),
+    "GetPartition": ("DatabaseName", "TableName"),
+    "GetPartitions": ("DatabaseName", "TableName"),
+    "GetTable": ("DatabaseName", "Name"),
+    "UpdatePartition": ("DatabaseName", "TableName"),
+}
 _INVOCATIONS: Final = re.compile(r"/2015-03-31/functions/(?P<name>[^/]+)/invocations")
+
+
+def _glue(call: Call, account: str) -> list[Needed]:
+    """Name a table or database and all above it: Glue asks for each."""
+    if call.operation not in _GLUE_RESOURCES:
+        raise _unmapped(call, call.operation)
+    names = [_text(call.parameters.get(key)) for key in _GLUE_RESOURCES[call.operation]]
+    resources = ["catalog", f"database/{names[0]}"]
+    if len(names) > 1:
+        resources.append(f"table/{'/'.join(names)}")
+    catalog = call.parameters.get("CatalogId", account)
+    prefix = f"arn:{call.partition}:glue:{call.region}:{catalog}:"
+    return [Needed(f"glue:{call.operation}", prefix + each) for each in resources]
 
 
 def _logs(call: Call, account: str) -> list[Needed]:
@@ -438,6 +464,7 @@ def _text(value: object) -> str:
 
 
 _SERVICES: Final[Mapping[str, Callable[[Call, str], list[Needed]]]] = {
+    "glue": _glue,
     "lambda": _lambda,
     "logs": _logs,
     "personalize": _personalize,

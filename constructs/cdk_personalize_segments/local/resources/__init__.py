@@ -9,6 +9,7 @@ from typing import Final
 
 from cdk_personalize_segments.local.resources import (
     buckets,
+    glue,
     lambda_functions,
     roles,
     services,
@@ -21,6 +22,8 @@ TYPES: Final[Mapping[str, ResourceType]] = {
     for kind in (
         buckets.Bucket(),
         buckets.BucketPolicy(),
+        glue.Database(),
+        glue.Table(),
         lambda_functions.Function(),
         lambda_functions.Permission(),
         lambda_functions.Version(),
