@@ -12,9 +12,23 @@ def test_a_stack_with_several_pipelines_asks_which(cli, stack, environment):
     assert result.exit_code == 1
     assert result.output == (
         "Error: There are several pipelines in the stack 'Cinema'; choose one with "
-        "--stack and --pipeline: Cinema/Genres (stack Cinema), "
+        "--pipeline: Cinema/Genres (stack Cinema), "
         "Cinema/Items (stack Cinema).\n"
     )
+
+
+def test_a_stack_and_a_state_machine_are_too_much(cli, stack, environment, items):
+    both = ("--stack", stack, "--state-machine", items.state_machine_arn)
+    result = cli("list", *both)
+    assert result.exit_code == 2
+    assert "Give either --state-machine or --stack" in result.output
+
+
+def test_an_execution_of_another_pipeline_is_refused(on_items, items):
+    other = items.state_machine_arn.replace(":stateMachine:", ":execution:") + "x:y"
+    result = on_items("status", other)
+    assert result.exit_code == 1
+    assert "is no execution of the pipeline Cinema/Items" in result.output
 
 
 def test_a_part_of_the_path_is_enough(cli, stack, environment):

@@ -122,11 +122,15 @@ def test_a_failed_job_is_told_in_the_service_s_words(on_items, queries, environm
         (["--resume", "x", "--queries", "y"], "--resume goes alone"),
         (["--tag", "a"], "A --tag is written KEY=VALUE"),
         (["--tag", "aws:a=b"], "A --tag is not allowed: keys that start with 'aws:'"),
+        (["--resume", ""], "--resume is empty; give it a value, or leave it out."),
+        (["--queries", ""], "--queries is empty"),
+        (["--solution-version-arn", ""], "--solution-version-arn must be the ARN"),
+        (["--resume", "nope"], "--resume takes the name of a run of Cinema/Items"),
     ],
 )
 def test_what_the_run_would_refuse_is_refused_at_once(on_items, arguments, told):
     result = on_items("run", *arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert f"Error: {told}" in result.output
 
 
@@ -162,12 +166,50 @@ def test_a_run_can_be_started_and_looked_at_later(on_items, queries, items, tmp_
     assert re.search(r"film-001 +25 +user-", status.output)
     [row] = [line for line in on_items("list").output.splitlines() if run in line]
     assert re.search(r"SUCCEEDED +\d{4}-\d\d-\d\d .*Z +\d.* min +1 +0 +25", row)
-    fetched = on_items("fetch", run, "--to", tmp_path / "results")
-    assert fetched.exit_code == 0
-    assert (
-        json.loads((tmp_path / "results" / "manifest.json").read_text())["run"] == run
+    [told] = [
+        each
+        for each in json.loads(on_items("list", "--json").output)
+        if each["run"] == run
+    ]
+    assert (told["status"], told["queries"]) == ("SUCCEEDED", "1")
+    assert json.loads(on_items("status", run, "--json").output)["run"] == run
+    assert json.loads(on_items("status", "--json").output) == {"runs": []}
+
+
+def test_a_version_of_another_solution_is_refused_before_the_upload(
+    on_items, queries, items, environment
+):
+    other = environment.personalize.arn("solution/cinema-by-genre/1")
+    file = queries(FILM, name="other-solution.jsonl")
+    result = on_items("run", file, "--solution-version-arn", other)
+    assert result.exit_code == 1
+    assert "is not a version of the pipeline's solution" in result.output
+    assert uploaded(items, "other-solution.jsonl") == []
+
+
+def test_a_folder_is_uploaded_and_run_as_a_whole(on_items, queries, items, tmp_path):
+    folder = tmp_path / "campaign"
+    (folder / "more").mkdir(parents=True)
+    queries(FILM, name="campaign/a.jsonl")
+    (folder / "more" / "b.gz").write_bytes(gzip.compress(b'{"itemId": "film-002"}'))
+    result = on_items("run", folder)
+    assert result.exit_code == 0, result.output
+    assert "succeeded" in result.output
+    assert "2 queries, 0 failed" in result.output
+    prefix = "queries/campaign/"
+    assert uploaded(items, "campaign/") == [f"{prefix}a.jsonl", f"{prefix}more/b.gz"]
+
+
+def uploaded(pipeline, name):
+    found = pipeline.account.s3.list_objects_v2(
+        Bucket=pipeline.places.input_bucket, Prefix=f"queries/{name}"
     )
-    assert (tmp_path / "results" / "users" / "part-00000.csv.gz").exists()
+    return [each["Key"] for each in found.get("Contents", [])]
+
+
+def test_a_run_without_any_answer_is_no_plain_success(on_items, queries):
+    result = on_items("run", queries({"itemId": "no-such-film"}))
+    assert "No query got an answer; max_failed_queries" in result.output
 
 
 def test_list_names_the_error_of_a_failed_run(on_items):

@@ -18,7 +18,9 @@ def test_good_files_are_counted(cli, queries):
     two = queries({"itemId": "3"}, name="two.jsonl")
     result = cli("validate", one, two, "--recipe", "item-affinity")
     assert result.exit_code == 0
-    assert "3 queries in 2 files, all good." in result.output
+    assert (
+        "3 queries in 2 files, all good; a run sends them in 1 part." in result.output
+    )
 
 
 def test_every_bad_line_is_told_with_its_place_and_what_to_write(cli, queries):
@@ -85,11 +87,99 @@ def test_files_without_queries_are_no_success(cli, queries):
 
 
 def test_more_than_a_run_takes_is_told_before_the_run(cli, queries):
-    comedy = {"itemAttributes": 'ITEMS.GENRES = "Comedy"'}
-    file = queries(*[comedy] * 10_001)
+    genres = ({"itemAttributes": f'ITEMS.GENRES = "{n}"'} for n in range(10_001))
+    file = queries(*genres)
     result = cli("validate", file, "--recipe", "item-attribute-affinity")
     assert result.exit_code == 1
-    assert "10,001 queries are more than the 10,000" in result.output
+    assert "at most 10,000 queries" in result.output
+    assert "`personalize-segments split`" in result.output
+
+
+def test_queries_that_are_asked_again_are_counted(cli, queries):
+    file = queries({"itemId": "1"}, '{"itemId":"1"}', {"itemId": "2"})
+    result = cli("validate", file, "--recipe", "item-affinity")
+    assert "3 queries in 1 file, all good (1 of them asked before" in result.output
+
+
+def test_how_many_users_are_asked_for_decides_what_fits(cli, queries):
+    file = queries(*({"itemId": str(number)} for number in range(5001)))
+    options = ("--recipe", "item-affinity", "--num-results")
+    assert cli("validate", file, *options, 5_000).exit_code == 0
+    result = cli("validate", file, *options, 5_000_000)
+    assert result.exit_code == 1
+    assert "at most 5,000 queries" in result.output
+
+
+def test_folders_are_read_as_a_run_reads_them(cli, queries, tmp_path):
+    folder = tmp_path / "all"
+    (folder / "b").mkdir(parents=True)
+    queries({"itemId": 1}, name="all/z.jsonl")
+    queries({"itemId": 2}, name="all/b/ä.jsonl")
+    queries({"itemId": 3}, name="all/b.jsonl")
+    result = cli("validate", folder, "--recipe", "item-affinity", "--json")
+    told = json.loads(result.output)["badLines"]
+    assert [each["file"].removeprefix(f"{folder}/") for each in told] == [
+        "b.jsonl",
+        "b/ä.jsonl",
+        "z.jsonl",
+    ]
+    (tmp_path / "none").mkdir()
+    result = cli("validate", tmp_path / "none", "--recipe", "item-affinity")
+    assert "has no files" in result.output
+
+
+def split(cli, file, to, *options, recipe="item-affinity"):
+    return cli("split", file, "--recipe", recipe, "--to", to, *options)
+
+
+def test_too_many_queries_are_split_into_runs_that_fit(cli, queries, tmp_path):
+    file = queries(*({"itemId": str(number // 2)} for number in range(10_100)))
+    to = tmp_path / "runs"
+    result = split(cli, file, to, "--num-results", 5_000_000)
+    assert result.exit_code == 0
+    folders = sorted(to.iterdir())
+    assert [each.name for each in folders] == ["run-001", "run-002", "run-003"]
+    assert f"personalize-segments run {to}/run-001 --num-results 5000000" in (
+        result.output
+    )
+    for folder in folders:
+        good = cli(
+            *("validate", folder, "--recipe", "item-affinity"),
+            *("--num-results", 5_000_000),
+        )
+        assert good.exit_code == 0, good.output
+    lines = [
+        json.loads(line)
+        for folder in folders
+        for line in (folder / "queries.jsonl").read_text().splitlines()
+    ]
+    assert lines == [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_attribute_queries_are_split_too(cli, queries, tmp_path):
+    genres = ({"itemAttributes": f'ITEMS.GENRES = "{n}"'} for n in range(10_001))
+    file = queries(*genres)
+    split(cli, file, tmp_path / "runs", recipe="item-attribute-affinity")
+    sizes = [
+        len((folder / "queries.jsonl").read_text().splitlines())
+        for folder in sorted((tmp_path / "runs").iterdir())
+    ]
+    assert sizes == [10_000, 1]
+
+
+def test_nothing_is_split_while_a_line_cannot_be_used(cli, queries, tmp_path):
+    result = split(cli, queries({"itemId": "1"}, {}), tmp_path / "runs")
+    assert result.exit_code == 1
+    assert "queries.jsonl:2:1: itemId is missing" in result.output
+    assert "Nothing was written." in result.output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_that_is_in_use_is_not_split_into(cli, queries, tmp_path):
+    file = queries({"itemId": "1"})
+    result = split(cli, file, tmp_path)
+    assert result.exit_code == 1
+    assert "name another folder" in result.output
 
 
 def test_a_file_that_is_not_there_is_named(cli, tmp_path):

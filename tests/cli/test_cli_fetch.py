@@ -1,0 +1,184 @@
+"""`fetch` and `show`: results and manifests of runs, on this machine."""
+
+import csv
+import gzip
+import json
+import re
+
+import pytest
+from pyarrow import parquet
+
+from cdk_personalize_segments.cli import tables
+
+FILMS = ({"itemId": "film-001"}, {"itemId": "film-002"}, {"itemId": "film-001"})
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """What is made once for all of these tests."""
+    return {}
+
+
+@pytest.fixture
+def run(on_items, queries, shared):
+    """A run of three lines that ask for two films."""
+    if "run" not in shared:
+        told = on_items("run", queries(*FILMS)).output
+        shared["run"] = re.search(r"Started run (\S+)", told)[1]
+    return shared["run"]
+
+
+def read(file):
+    with file.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_results_come_as_two_tables_beside_the_manifest(on_items, run, tmp_path):
+    fetched = on_items("fetch", run, "--to", tmp_path / "got")
+    assert fetched.exit_code == 0, fetched.output
+    assert f"3 files in {tmp_path}/got" in fetched.output
+    assert sorted(each.name for each in (tmp_path / "got").iterdir()) == [
+        "manifest.json",
+        "queries.csv",
+        "users.csv",
+    ]
+    asked = sorted(read(tmp_path / "got" / "queries.csv"), key=lambda row: row["line"])
+    assert [(each["query_id"], each["item_id"], each["users"]) for each in asked] == [
+        ("q000001", "film-001", "25"),
+        ("q000002", "film-002", "25"),
+        ("q000003", "film-001", "25"),
+    ]
+    assert json.loads(asked[0]["query"]) == {"itemId": "film-001"}
+    users = read(tmp_path / "got" / "users.csv")
+    assert len(users) == 75
+    assert users[0]["rank"] == "1"
+
+
+def test_parquet_holds_the_same_as_csv_with_types(on_items, run, tmp_path):
+    on_items("fetch", run, "--to", tmp_path / "csv")
+    fetched = on_items("fetch", run, "--to", tmp_path / "p", "--format", "parquet")
+    assert fetched.exit_code == 0, fetched.output
+    for kind in ("users", "queries"):
+        table = parquet.read_table(tmp_path / "p" / f"{kind}.parquet")
+        rows = [
+            {key: "" if value is None else str(value) for key, value in row.items()}
+            for row in table.to_pylist()
+        ]
+        assert rows == read(tmp_path / "csv" / f"{kind}.csv")
+    assert str(parquet.read_schema(tmp_path / "p" / "users.parquet").field("rank")) == (
+        "pyarrow.Field<rank: int64>"
+    )
+
+
+def test_the_objects_come_as_they_are_if_asked_for(on_items, run, items, tmp_path):
+    fetched = on_items("fetch", run, "--to", tmp_path, "--format", "original")
+    assert fetched.exit_code == 0, fetched.output
+    prefix = items.places.results_folder(run)
+    listed = items.account.s3.list_objects_v2(
+        Bucket=items.places.output_bucket, Prefix=prefix
+    )["Contents"]
+    for each in listed:
+        file = tmp_path / each["Key"].removeprefix(prefix)
+        assert file.stat().st_size == each["Size"]
+    assert len([each for each in tmp_path.rglob("*") if each.is_file()]) == len(listed)
+
+
+def test_results_that_were_changed_are_refused(on_items, queries, items, tmp_path):
+    told = on_items("run", queries(*FILMS)).output
+    run = re.search(r"Started run (\S+)", told)[1]
+    key = items.places.results_folder(run) + "users/part-00000.csv.gz"
+    changed = gzip.compress(b"query_id,rank,user_id\nq000001,1,mallory\n")
+    items.account.s3.put_object(
+        Bucket=items.places.output_bucket, Key=key, Body=changed
+    )
+    result = on_items("fetch", run, "--to", tmp_path / "got")
+    assert result.exit_code == 1
+    assert f"{key} is not what the run wrote" in result.output
+    assert list((tmp_path / "got").iterdir()) == []
+
+
+def test_a_failed_run_gives_what_there_is(on_items, queries, items, tmp_path):
+    bad = queries({"itemId": 5}, name="bad.jsonl")
+    items.account.s3.upload_file(
+        str(bad), items.places.input_bucket, "queries/fetch/bad.jsonl"
+    )
+    told = on_items("run", "--queries", "fetch/bad.jsonl").output
+    run = re.search(r"Started run (\S+)", told)[1]
+    result = on_items("fetch", run, "--to", tmp_path / "got")
+    assert result.exit_code == 0, result.output
+    assert "The run failed (InvalidInput); this is what there is." in result.output
+    assert (tmp_path / "got" / "invalid-lines.jsonl").exists()
+    shown = on_items("show", run).output
+    assert f"Run {run}: failed" in shown
+    assert "1 line refused: s3://" in shown
+
+
+def test_where_it_cannot_be_written_to_is_told(on_items, run, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    result = on_items("fetch", run, "--to", file)
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {file}: File exists")
+
+
+def test_without_pyarrow_parquet_says_what_to_install(on_items, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    result = on_items("fetch", "any", "--format", "parquet")
+    assert result.exit_code == 1
+    assert "pip install 'cdk-personalize-segments[parquet]'" in result.output
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_odd_user_ids_and_parts_of_several_files_come_out_right(tmp_path, ending):
+    odd = ['q"uote', "com,ma", "line\nfeed", "cr\r\nlf", "ünï 🎃", " x ", "\\"]
+    sources = []
+    for number, users in enumerate((odd[:4], odd[4:])):
+        source = tmp_path / f"part-00000-{number}.csv.gz"
+        with gzip.open(source, "wt", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(["query_id", "rank", "user_id"])
+            writer.writerows((f"q{number}", 1 + at, id) for at, id in enumerate(users))
+        sources.append(source)
+    target = tables.write(tmp_path / f"users.{ending}", "users", sources)
+    if ending == "csv":
+        found = [row["user_id"] for row in read(target)]
+    else:
+        found = parquet.read_table(target).column("user_id").to_pylist()
+    assert found == odd
+
+
+def test_a_manifest_is_shown_readably(on_items, run, cli, tmp_path):
+    on_items("fetch", run, "--to", tmp_path)
+    of_run = on_items("show", run)
+    assert of_run.exit_code == 0
+    assert f"Run {run}: succeeded" in of_run.output
+    assert re.search(
+        r"Segments +Empty +Failed +Missing +Total +Distinct", of_run.output
+    )
+    assert re.search(r"3 +0 +0 +0 +3 +2", of_run.output)
+    assert "queries/queries.jsonl" in of_run.output
+    assert cli("show", tmp_path / "manifest.json").output == of_run.output
+    told = json.loads(cli("show", tmp_path / "manifest.json", "--json").output)
+    assert told == json.loads((tmp_path / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{}", "is no manifest of a run"),
+        ("x", "is no manifest of a run"),
+        ('{"schemaVersion": 9, "run": "r"}', "has version 9, and this command reads"),
+    ],
+)
+def test_what_is_no_manifest_is_told(cli, tmp_path, content, says):
+    file = tmp_path / "manifest.json"
+    file.write_text(content)
+    result = cli("show", file)
+    assert result.exit_code == 1
+    assert says in result.output
+
+
+def test_a_run_that_is_not_there_is_told(on_items):
+    result = on_items("show", "nothing")
+    assert result.exit_code == 1
+    assert "There is no manifest of a run 'nothing'" in result.output
