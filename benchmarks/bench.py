@@ -3,8 +3,6 @@
 Every figure stands beside its baseline of the same run. README.md says how to read it.
 """
 
-# ruff: noqa: INP001
-
 import argparse
 import json
 import statistics

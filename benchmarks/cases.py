@@ -4,8 +4,6 @@ Prints what was found as JSON. Times are CPU seconds of the process, without tho
 making the content of objects takes.
 """
 
-# ruff: noqa: INP001
-
 import csv
 import gc
 import gzip

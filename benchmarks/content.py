@@ -4,8 +4,6 @@ Lines and users are of one width, so that reading can start anywhere and nothing
 held. What looks random is the same in every process.
 """
 
-# ruff: noqa: INP001
-
 import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache

@@ -1,7 +1,5 @@
 """S3 and Personalize within the process, so that only the functions are measured."""
 
-# ruff: noqa: INP001
-
 import os
 import time
 from collections import Counter
