@@ -31,6 +31,7 @@ def customised(stack):
         input_bucket=s3.Bucket.from_bucket_name(stack, "Theirs", "their-bucket"),
         output_expiration=cdk.Duration.days(90),
         job_tags={"team": "crm"},
+        results_table=True,
         allow_any_solution=True,
     )
 

@@ -49,6 +49,7 @@ def everything_on(stack):
         job_timeout=cdk.Duration.hours(36),
         max_failed_queries=10,
         skip_invalid_lines=True,
+        results_table=True,
         allow_any_solution=True,
         output_expiration=cdk.Duration.days(90),
         removal_policy=cdk.RemovalPolicy.DESTROY,
