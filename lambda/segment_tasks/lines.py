@@ -6,7 +6,6 @@ from typing import Final
 # Not a limit of the service: keeps memory small where a file has no line breaks.
 # A part's longest lines fill 128 MB, a hundred times what real queries do.
 MAX_LINE_BYTES: Final = 262_144
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def split(chunks: Iterable[bytes], longest: int = MAX_LINE_BYTES) -> Iterator[bytes]:
@@ -30,12 +29,3 @@ def split(chunks: Iterable[bytes], longest: int = MAX_LINE_BYTES) -> Iterator[by
             cut, rest = True, b""
     if rest:
         yield rest
-
-
-def queries(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Number the lines that are not blank, from 1, and leave out a byte order mark."""
-    for number, line in enumerate(split(chunks), start=1):
-        if number == 1:
-            line = line.removeprefix(_BYTE_ORDER_MARK)
-        if line.strip():
-            yield number, line

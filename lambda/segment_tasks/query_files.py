@@ -102,7 +102,8 @@ def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     decompressor = zlib.decompressobj(_GZIP_WINDOW)
     inside = False
     for chunk in chain([start], stream):
-        data, full = chunk, False
+        # Zeros may fill up what is between members, and the end.
+        data, full = chunk if inside else chunk.lstrip(b"\0"), False
         while data or full:
             inside = True
             try:
@@ -112,7 +113,6 @@ def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield plain
             data, full = decompressor.unconsumed_tail, len(plain) == _CHUNK
             if decompressor.eof:
-                # Zeros may fill up the end.
                 data, full = decompressor.unused_data.lstrip(b"\0"), False
                 decompressor = zlib.decompressobj(_GZIP_WINDOW)
                 inside = False

@@ -185,15 +185,6 @@ def test_any_item_id_of_the_right_length_is_taken(item):
         assert json.loads(query.text) == {"itemId": item}
 
 
-def test_blank_lines_and_a_byte_order_mark_are_passed_by():
-    content = b"\xef\xbb\xbfa\r\n\n  \t\nb"
-    assert list(lines.queries([content])) == [(1, b"a\r"), (4, b"b")]
-
-
-def test_a_byte_order_mark_alone_is_no_query():
-    assert list(lines.queries([b"\xef\xbb\xbf\n"])) == []
-
-
 @given(
     st.lists(st.binary(max_size=12).filter(lambda each: b"\n" not in each)),
     st.integers(1, 7),
