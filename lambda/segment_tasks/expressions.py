@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 _TOKEN: Final = re.compile(
     r"""
       (?P<space>\s+)
-    | (?P<string>"(?:[^"\\]|\\.)*")
+    | (?P<string>"(?:[^"\\]|\\.)*+")
+    | (?P<unclosed>"(?:[^"\\]|\\.)*+\\?\Z)
     | (?P<number>[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
     | (?P<word>[\w-]+(?:\.[\w-]+)*)
     | (?P<operator>[=!<>]=|<>|&&|\|\||.)
@@ -106,7 +107,10 @@ def _tokens(text: str) -> list[_Token]:
     tokens = []
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup or ""
-        if kind != "space":
+        if kind == "unclosed":
+            # What follows is of no use, and may be long.
+            tokens.append(_Token("operator", '"', match.start()))
+        elif kind != "space":
             tokens.append(_Token(kind, match[0], match.start()))
     return tokens
 

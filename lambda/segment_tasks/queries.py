@@ -69,6 +69,12 @@ def check(
         placeholders: The names that `filterValues` must have: those of the filter's
             placeholders, none without a filter, or None if the filter is not known.
     """
+    if len(line) > MAX_LINE_BYTES:
+        reason = (
+            f"the line is longer than {MAX_LINE_BYTES:,} bytes; write one query per "
+            "line"
+        )
+        return [Problem(1, reason)]
     stripped = line.strip()
     found = _check(stripped, recipe, placeholders)
     if isinstance(found, Query):
@@ -80,12 +86,6 @@ def check(
 def _check(
     line: bytes, recipe: str, placeholders: frozenset[str] | None
 ) -> Query | list[Problem]:
-    if len(line) > MAX_LINE_BYTES:
-        reason = (
-            f"the line is longer than {MAX_LINE_BYTES:,} bytes; write one query per "
-            "line"
-        )
-        return [Problem(1, reason)]
     try:
         text = line.decode()
     except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from . import limits, queries
-from .lines import split
+from .lines import MAX_LINE_BYTES, split
 from .queries import EXAMPLES, Problem
 
 _CHUNK: Final = 1024 * 1024
@@ -84,7 +84,7 @@ def read(
 def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """Number the lines that are not blank."""
     for number, line in enumerate(lines, start=1):
-        if line and not line.isspace():
+        if (line and not line.isspace()) or len(line) > MAX_LINE_BYTES:
             yield number, line
 
 
@@ -180,15 +180,16 @@ def _checked(
     usual = re.compile(b"(?!)" if placeholders else _usual(recipe)).fullmatch
     text = b'{"%b": "%%b"}' % queries.KEY_OF_RECIPE[recipe].encode()
     good = Good(0, [], [])
-    number = following = 0
+    number = following = size = 0
     try:
         for number, line in lines:
-            if number != following or len(good.queries) == _AT_ONCE:
+            if number != following or len(good.queries) == _AT_ONCE or size > _CHUNK:
                 if good.queries:
                     yield good
-                good = Good(number, [], [])
+                good, size = Good(number, [], []), 0
             following = number + 1
-            match = usual(line)
+            size += len(line)
+            match = usual(line) if len(line) <= MAX_LINE_BYTES else None
             if match and (line.isascii() or _is_utf_8(line)):
                 good.queries.append(text % match[1])
                 continue
@@ -199,7 +200,7 @@ def _checked(
                 continue
             if good.queries:
                 yield good
-            good = Good(following, [], [])
+            good, size = Good(following, [], []), 0
             yield Bad(number, found)
     except _GzipError as error:
         if good.queries:

@@ -1,5 +1,7 @@
 """Expressions of item attributes: what is taken, and the advice where it is not."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,3 +157,12 @@ def test_a_filter_on_interactions_is_told_from_one_on_users():
     on = expressions.uses_interactions
     assert on('INCLUDE UserID WHERE Interactions.EVENT_TYPE IN ("click")')
     assert not on('INCLUDE UserID WHERE Users.NAME IN ("Interactions.EVENT_TYPE")')
+
+
+def test_a_quote_that_is_never_closed_is_found_at_once_however_long_the_rest():
+    text = 'ITEMS.a = "' + '\\"' * 100_000
+    started = time.process_time()
+    with pytest.raises(expressions.ExpressionError, match="not closed") as caught:
+        expressions.parse(text)
+    assert caught.value.position == 10
+    assert time.process_time() - started < 1

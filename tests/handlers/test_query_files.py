@@ -131,3 +131,18 @@ def test_stretches_hold_consecutive_lines_only():
         (501, 500),
         (1001, 201),
     ]
+
+
+@pytest.mark.parametrize("start", [b"", ONE])
+def test_a_line_that_is_too_long_is_never_taken_for_what_it_starts_with(start):
+    found = read(start + b" " * 300_000 + TWO + b"\n" + ONE)
+    assert [(type(each), each.line) for each in found] == [(Bad, 1), (Good, 2)]
+    assert "longer than 262,144 bytes" in found[0].problems[0].reason
+
+
+def test_long_lines_are_handed_on_a_few_at_a_time():
+    values = '{"itemId": "%d", "filterValues": {"A": "\\"%s\\""}}\n'
+    content = "".join(values % (number, "x" * 200_000) for number in range(20))
+    found = read(content.encode(), placeholders=frozenset("A"))
+    assert sum(len(each.queries) for each in found) == 20
+    assert max(len(each.queries) for each in found) < 8
