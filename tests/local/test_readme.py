@@ -34,7 +34,13 @@ def test_ci_runs_the_two_commands():
 
 
 def test_every_block_is_of_a_kind_that_is_run_or_drawn():
-    assert {kind for kind, _ in BLOCKS} == {"sh", "python", "json", "mermaid"}
+    assert {kind for kind, _ in BLOCKS} == {
+        "sh",
+        "python",
+        "json",
+        "sql",
+        "mermaid",
+    }
 
 
 def test_every_example_of_a_query_can_be_sent():

@@ -10,6 +10,7 @@ import io
 import json
 import re
 import uuid
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -356,3 +357,9 @@ def test_a_run_that_may_not_be_added_is_denied_saved_and_can_be_added_later(
     found = aws.client("glue").get_partitions(DatabaseName=database, TableName="users")
     added = {each["Values"][0] for each in found["Partitions"]}
     assert added == {*runs, resumed.output["run"]}
+
+
+@pytest.mark.parametrize("sql", [USERS_OF_A_SEGMENT, OVERLAP, CHANGES])
+def test_the_readme_has_the_queries_that_are_tried_here(sql):
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    assert f"```sql\n{sql}```" in readme
