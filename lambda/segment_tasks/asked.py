@@ -7,7 +7,7 @@ from itertools import chain, groupby
 from typing import Any, NamedTuple
 
 from . import objects, plans
-from .lines import split
+from .lines import MAX_LINE_BYTES, split
 from .locations import Locations
 
 
@@ -76,4 +76,6 @@ class Asked:
 
 
 def _rows(bucket: str, key: str) -> Iterator[dict[str, Any]]:
-    return map(json.loads, split(objects.ObjectReader(bucket, key).chunks()))
+    # What is sent may be longer than the line that it comes from: by spaces.
+    chunks = objects.ObjectReader(bucket, key).chunks()
+    return map(json.loads, split(chunks, 2 * MAX_LINE_BYTES))

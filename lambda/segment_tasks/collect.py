@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from . import matching, objects, output, users_csv
 from .asked import Asked
-from .locations import Locations, bucket_and_key, output_file
+from .locations import Locations, bucket_and_key, output_file, part_name
 from .matching import Matching
 from .output import Answer, Span
 from .times import Context, is_short
@@ -156,8 +156,8 @@ class _Collection:
         """Delete pieces of users that another attempt left behind."""
         bucket = self._places.output_bucket
         folder = self._places.results_folder(self._run)
-        first = self._places.users_part(self._run, self._part)
-        for key in objects.keys(bucket, first.partition(".")[0]):
+        pieces = self._places.users_folder(self._run) + part_name(self._part)
+        for key in objects.keys(bucket, pieces):
             if key.removeprefix(folder) not in {each["key"] for each in files}:
                 objects.delete(bucket, key)
 

@@ -174,7 +174,7 @@ class _Window:
         if separator is None:
             return 0
         self._at = end
-        return users.count(separator) + 1
+        return users.count(separator, 1, len(users) - 1) + 1
 
     def grow(self) -> None:
         """Read on, since what was looked for may not be complete yet."""
@@ -363,7 +363,8 @@ def _separator(users: bytes) -> bytes | None:
     separator = users[end : users.find(b'"', end + 1) + 1] or _SEPARATOR
     if separator.replace(b" ", b"") != _SEPARATOR:
         return None
-    if users.count(b'"') != 2 * users.count(separator) + 2:
+    # Not from the quote that opens the first user, which may be a comma itself.
+    if users.count(b'"') != 2 * users.count(separator, 1, len(users) - 1) + 2:
         return None
     return separator if users.isascii() or _is_utf_8(users) else None
 

@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 _RESERVE_SECONDS: Final = 120
 # Whoever has so many times more lines than a run takes is told without all of them.
 _FAR: Final = 5
+# So many files are named in a note.
+_NAMED: Final = 20
 
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
@@ -65,6 +67,7 @@ class _Preparation:
         self._places = places
         self._sources: list[dict[str, Any]] = []
         self._doubts: Counter[str] = Counter()
+        self._unread: list[str] = []
 
     def plan(self) -> dict[str, Any]:
         """Prepare the input, and commit it."""
@@ -100,6 +103,8 @@ class _Preparation:
                 for found in read(source.chunks(), recipe, placeholders):
                     if isinstance(found, Bad):
                         invalid.add(version.key, found.line, found.problems)
+                        if found.is_last:
+                            self._unread.append(f"{version.key}, line {found.line}")
                         if not skip:
                             parts.stop()
                     else:
@@ -157,14 +162,22 @@ class _Preparation:
             if not each["queries"]
         ]
         if self.invalid_lines:
+            count = self.invalid_lines["count"]
             notes.append(
-                f"{self.invalid_lines['count']:,} lines that cannot be used were "
-                f"skipped; they are listed in {self.invalid_lines['location']}."
+                f"Skipped, since they cannot be used: {_count(count, 'line')}, listed "
+                f"in {self.invalid_lines['location']}."
+            )
+        if self._unread:
+            more = len(self._unread) - _NAMED
+            notes.append(
+                "Skipped from the line named on to the end, since the file is none of "
+                f"queries or is damaged: {'; '.join(self._unread[:_NAMED])}"
+                f"{f'; and {more:,} more' if more > 0 else ''}."
             )
         for doubt, count in self._doubts.items():
             notes.append(
-                f"{count:,} queries have {doubt}; whether Personalize takes that is "
-                "not documented."
+                f"Not documented is whether Personalize takes {doubt}, as in "
+                f"{_count(count, 'line')}."
             )
         return notes
 
@@ -216,6 +229,10 @@ class _Source:
             "bytes": self._reader.size,
             "queries": queries,
         }
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _check_far(lines: int) -> None:

@@ -123,10 +123,10 @@ def _parsed(text: str, recipe: str) -> dict[str, Any] | Problem:
     try:
         value: dict[str, Any] = _DECODER.decode(text)
     except _DuplicateKeyError as error:
-        return Problem(
-            text.rfind(json.dumps(error.key)) + 1 or 1,
-            "a key is there twice; write each once",
-        )
+        key = re.escape(_ENCODER.encode(error.key))
+        starts = [match.start() for match in re.finditer(rf"{key}\s*:", text)]
+        column = starts[-1] + 1 if starts else 1
+        return Problem(column, "a key is there twice; write each once")
     except json.JSONDecodeError as error:
         return _not_json(text, error, example)
     except (ValueError, RecursionError):

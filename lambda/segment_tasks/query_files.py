@@ -53,10 +53,17 @@ class Good(NamedTuple):
 
 
 class Bad(NamedTuple):
-    """A line that cannot be used, or the first line of a file that cannot."""
+    """A line that cannot be used.
+
+    Attributes:
+        line: Its number, from 1.
+        problems: What is wrong with it.
+        is_last: Whether nothing behind it can be used either.
+    """
 
     line: int
     problems: list[Problem]
+    is_last: bool = False
 
 
 def read(
@@ -76,7 +83,7 @@ def read(
         yield _damaged(1, error)
         return
     if problem := _other_kind([line for _, line in head], recipe):
-        yield Bad(head[0][0], [Problem(1, problem)])
+        yield Bad(head[0][0], [Problem(1, problem)], is_last=True)
     else:
         yield from _checked(chain(head, lines), recipe, placeholders)
 
@@ -89,7 +96,8 @@ def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _damaged(line: int, error: _GzipError) -> Bad:
-    return Bad(line, [Problem(1, f"{error}; compress and upload it again")])
+    problem = Problem(1, f"{error}; compress and upload it again")
+    return Bad(line, [problem], is_last=True)
 
 
 def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:

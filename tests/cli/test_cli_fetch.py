@@ -71,16 +71,18 @@ def test_parquet_holds_the_same_as_csv_with_types(on_items, run, tmp_path):
 
 
 def test_the_objects_come_as_they_are_if_asked_for(on_items, run, items, tmp_path):
-    fetched = on_items("fetch", run, "--to", tmp_path, "--format", "original")
+    fetched = on_items("fetch", run, "--to", tmp_path / "got", "--format", "original")
     assert fetched.exit_code == 0, fetched.output
     prefix = items.places.results_folder(run)
     listed = items.account.s3.list_objects_v2(
         Bucket=items.places.output_bucket, Prefix=prefix
     )["Contents"]
     for each in listed:
-        file = tmp_path / each["Key"].removeprefix(prefix)
+        file = tmp_path / "got" / each["Key"].removeprefix(prefix)
         assert file.stat().st_size == each["Size"]
-    assert len([each for each in tmp_path.rglob("*") if each.is_file()]) == len(listed)
+    assert len(
+        [each for each in (tmp_path / "got").rglob("*") if each.is_file()]
+    ) == len(listed)
 
 
 def test_results_that_were_changed_are_refused(on_items, queries, items, tmp_path):
@@ -145,6 +147,19 @@ def test_odd_user_ids_and_parts_of_several_files_come_out_right(tmp_path, ending
     else:
         found = parquet.read_table(target).column("user_id").to_pylist()
     assert found == odd
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_half_a_character_in_a_query_is_replaced(tmp_path, ending):
+    source = tmp_path / "part-00000.jsonl.gz"
+    row = dict.fromkeys(("query_id", "file", "status", "error"), "x")
+    row |= {"line": 1, "users": 2, "query": {"itemId": "\ud800"}}
+    source.write_bytes(gzip.compress(json.dumps(row).encode()))
+    target = tables.write(tmp_path / f"queries.{ending}", "queries", [source])
+    if ending == "csv":
+        assert read(target)[0]["item_id"] == "?"
+    else:
+        assert parquet.read_table(target).column("item_id").to_pylist() == ["?"]
 
 
 def test_a_manifest_is_shown_readably(on_items, run, cli, tmp_path):

@@ -295,6 +295,55 @@ def test_another_output_is_collected_from_its_start(cloud, answer_line):
     assert users_of_all_pieces(cloud, run) == {"q000001": ["new"], "q000002": ["new"]}
 
 
+def test_nothing_but_other_pieces_of_the_part_is_deleted(
+    cloud, answer_line, monkeypatch
+):
+    monkeypatch.setenv("RESULTS_PREFIX", "v1.0/results/")
+    run, job = cloud.ready(*map(str, range(501)))
+    cloud.answer(*(answer_line(str(each), "u") for each in range(500)))
+    cloud.answer(answer_line("500", "u"), part=1)
+    others = ["v1.0/results/other/users/part-00000.csv.gz", "v1-precious"]
+    for key in others:
+        cloud.put(key, "x", "outputs")
+    for part in (0, 1, 0):
+        cloud.collect(run, job, part)
+    folder = f"v1.0/results/{run['name']}/"
+    assert cloud.keys("v1", "outputs") == [
+        *others[1:],
+        *(
+            f"{folder}{kind}/part-{part:05d}.{ending}"
+            for kind, ending in (
+                ("parts", "json"),
+                ("queries", "jsonl.gz"),
+                ("users", "csv.gz"),
+            )
+            for part in (0, 1)
+        ),
+        others[0],
+    ]
+
+
+def test_the_longest_line_is_collected_though_its_query_is_longer(cloud, answer_line):
+    name = "A" * 30
+    query = '{"itemId":"a","filterValues":{"%s":"\\"%s\\""}}'
+    line = query % (name, "x" * (262_144 - len(query % (name, ""))))
+    assert len(line) == 262_144
+    filter_arn = "arn:aws:personalize:us-east-1:123456789012:filter/members"
+    cloud.personalize.filters[filter_arn] = {
+        "filterArn": filter_arn,
+        "status": "ACTIVE",
+        "datasetGroupArn": "arn:aws:personalize:us-east-1:123456789012:"
+        "dataset-group/films",
+        "filterExpression": f"INCLUDE UserID WHERE Users.A IN (${name})",
+    }
+    cloud.put("queries/a.json", line)
+    run = cloud.prepare({"filterArn": filter_arn})["run"]
+    job = cloud.create(run)["job"]
+    cloud.answer(answer_line("a", "u"))
+    cloud.collect(run, job)
+    assert results(cloud, run)[0] == [("segment", 1, None)]
+
+
 def test_a_query_that_very_many_ask_is_written_in_several_rounds(
     cloud, answer_line, monkeypatch
 ):

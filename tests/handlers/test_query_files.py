@@ -56,7 +56,8 @@ def test_a_compressed_file_that_is_cut_off_keeps_the_lines_before():
         (good if isinstance(found, Good) else bad).append(found)
     count = sum(len(each.queries) for each in good)
     assert 10_000 < count < 40_000
-    [(line, [problem])] = bad
+    [(line, [problem], is_last)] = bad
+    assert is_last
     assert line == count + 1
     assert "cut off here; compress and upload it again" in problem.reason
 

@@ -162,6 +162,19 @@ def test_without_the_filter_at_hand_the_names_of_values_are_not_checked():
     assert isinstance(queries.check(line, ITEM_AFFINITY, None), Query)
 
 
+@pytest.mark.parametrize(
+    ("line", "column"),
+    [
+        ('{"itemId": "a", "itemId": "itemId"}', 17),
+        ('{"é": 1, "é": 2}', 10),
+        ('{"a": 1, "\\u0061": 2}', 2),
+    ],
+)
+def test_a_key_that_is_there_twice_is_told_where_it_is_again(line, column):
+    problem = only(line)
+    assert (problem.column, problem.reason[:22]) == (column, "a key is there twice; ")
+
+
 def test_all_problems_of_a_line_are_told():
     line = '{"itemId": "", "x": 1, "filterValues": {"A": "b"}}'
     assert len(reasons(line, placeholders=frozenset("A"))) == 3

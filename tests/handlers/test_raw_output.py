@@ -156,6 +156,13 @@ def test_stretches_of_users_are_small_however_long_the_line_is():
     assert read(data, 65_536) == [(ITEM, None, users)]
 
 
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_users_that_look_like_what_is_between_users_are_told_apart(size):
+    for text in ('["a","aaa",",","," ,","]', '["," ,"," , ","]', '[",", ", ",","]'):
+        line = f'{{"input": {{"itemId": "1"}}, "output": {{"usersList": {text}}}}}'
+        assert read(line.encode(), size) == [(ITEM, None, json.loads(text))]
+
+
 _IDS = st.text() | st.text(alphabet='",\\[]{}: \n\r\té\U0001f383u0d8')
 _QUERIES = st.fixed_dictionaries({"itemId": _IDS})
 _VALUES = st.recursive(

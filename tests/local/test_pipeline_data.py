@@ -123,7 +123,8 @@ def test_lines_that_cannot_be_used_are_skipped_and_told_everywhere(pipelines):
     assert manifest["invalidLines"]["skipped"] is True
     listed = skipping.read(manifest["invalidLines"]["location"]).splitlines()
     assert [json.loads(each)["line"] for each in listed] == [2, 1]
-    assert any("2 lines that cannot be used" in note for note in manifest["notes"])
+    assert any("cannot be used: 2 lines" in note for note in manifest["notes"])
+    assert any("b.jsonl, line 1" in note for note in manifest["notes"])
 
 
 def test_a_part_that_needs_more_time_than_a_call_has_goes_on_in_the_next(pipelines):

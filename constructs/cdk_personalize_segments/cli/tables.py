@@ -82,7 +82,7 @@ def _join_csv(target: Path, sources: list[Path]) -> None:
 
 
 def _write_csv(target: Path, sources: list[Path]) -> None:
-    with target.open("w", encoding="utf-8", errors="replace", newline="") as stream:
+    with target.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, _QUERY_COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(_queries(sources))
@@ -96,10 +96,15 @@ def _queries(sources: list[Path]) -> Iterator[dict[str, Any]]:
                 query = row["query"]
                 yield {
                     **row,
-                    "item_id": query.get("itemId"),
-                    "item_attributes": query.get("itemAttributes"),
-                    "query": json.dumps(query, ensure_ascii=False),
+                    "item_id": _text(query.get("itemId")),
+                    "item_attributes": _text(query.get("itemAttributes")),
+                    "query": _text(json.dumps(query, ensure_ascii=False)),
                 }
+
+
+def _text(text: str | None) -> str | None:
+    """Replace half characters, which JSON can name but no file of text can hold."""
+    return text and text.encode(errors="replace").decode()
 
 
 def _users(sources: list[Path]) -> Iterator[dict[str, Any]]:
