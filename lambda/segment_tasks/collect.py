@@ -61,34 +61,38 @@ class _Collection:
 
     def collect(self) -> dict[str, Any]:
         """Write the results of the part, and its account; return that."""
-        bucket = self._places.output_bucket
-        key = self._places.part_account(self._run, self._part)
+        etag = self._output.etag if self._output else None
+        known = objects.read_json(*self._account) or {"etag": None}
+        if etag and known["etag"] == etag and not known["progress"]:
+            # Looked at again for output that is missing, which has not come.
+            return dict(known)
+        if etag is None or known["etag"] != etag:
+            # What is overwritten now is not vouched for any more.
+            known = {"progress": {"units": 0}, "files": []}
+            self._write_account(etag, known)
+        done, files = known["progress"]["units"], known["files"]
         found = Matching(self._asked.queries)
         for answer in output.scan(self._output.chunks() if self._output else ()):
             found.add(answer)
+        found.settle()
         units = _units(found.answers, self._asked.ids())
-        done, files = self._progress(objects.read_json(bucket, key))
         if units[done:] or not files:
             done += self._write_users(units[done:], files)
-        account: dict[str, Any] = {"part": self._part, "progress": None}
-        if done < len(units) and self._output:
-            account["progress"] = {"etag": self._output.etag, "units": done}
-        else:
-            account |= self._write_queries(found, files)
+        account: dict[str, Any] = {"progress": {"units": done}}
+        if done == len(units):
+            account = {"progress": None, **self._write_queries(found, files)}
             self._delete_others(files)
-        account["files"] = files
-        objects.write_json(bucket, key, account)
-        return account
+        return self._write_account(etag, {**account, "files": files})
 
-    def _progress(
-        self, account: dict[str, Any] | None
-    ) -> tuple[int, list[dict[str, Any]]]:
-        """Return how many units earlier calls wrote of this output, and their files."""
-        if not account or not account["progress"] or not self._output:
-            return 0, []
-        if account["progress"]["etag"] != self._output.etag:
-            return 0, []
-        return account["progress"]["units"], account["files"]
+    @property
+    def _account(self) -> tuple[str, str]:
+        key = self._places.part_account(self._run, self._part)
+        return self._places.output_bucket, key
+
+    def _write_account(self, etag: str | None, rest: dict[str, Any]) -> dict[str, Any]:
+        account = {"part": self._part, "etag": etag, **rest}
+        objects.write_json(*self._account, account)
+        return account
 
     def _write_users(self, units: list[_Unit], files: list[dict[str, Any]]) -> int:
         """Write units as long as there is time; return how many."""

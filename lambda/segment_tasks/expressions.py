@@ -42,7 +42,7 @@ _NO_RANGE = "ranges are not supported, only = is; write one query per value"
 _QUOTE = 'write the value in double quotes, as in ITEMS.column = "value"'
 
 
-_USUAL_CONDITION: Final = r'ITEMS\.[\w-]++\s*+=\s*+"[^"\\]*+"'
+_USUAL_CONDITION: Final = r'ITEMS\.[\w-]++\s*+=\s*+"[^"\'\\]*+"'
 _USUAL: Final = re.compile(
     rf"\s*+{_USUAL_CONDITION}(?:\s++AND\s++{_USUAL_CONDITION})*+\s*+"
 )
@@ -262,8 +262,9 @@ def check(text: str) -> list[str]:
         "AND or ITEMS in lower case in itemAttributes": any(
             word != "AND" and not word.startswith("ITEMS.") for word in words
         ),
-        "escapes within the values of itemAttributes": any(
-            each.kind == "string" and "\\" in each.text for each in tokens
+        "single quotes without a backslash in itemAttributes": any(
+            each.kind == "string" and re.search(r"(?<!\\)'", each.text)
+            for each in tokens
         ),
     }
     return [doubt for doubt, is_there in found.items() if is_there]

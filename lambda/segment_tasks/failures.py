@@ -146,6 +146,11 @@ def shorten(cause: str, most: int = MAX_CAUSE_LENGTH) -> str:
     return cause if len(cause) <= most else cause[: most - 1] + "…"
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def code(error: ClientError) -> str:
     """Return the service's code of an error."""
     return str(error.response.get("Error", {}).get("Code", ""))

@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from . import objects
-from .failures import InvalidInput
+from .failures import InvalidInput, counted
 from .locations import Locations, uri
 from .queries import Problem
 
@@ -50,9 +50,9 @@ class InvalidLines:
 
     def refusal(self) -> InvalidInput:
         """Return the refusal of the run, with the first problems."""
-        lines = "1 line" if self.count == 1 else f"{self.count:,} lines"
         return InvalidInput(
-            f"{lines} of the query files cannot be used, so nothing was started. "
+            f"{counted(self.count, 'line')} of the query files cannot be used, so "
+            "nothing was started. "
             f"{'; '.join(self._first)}. They are listed in "
             f"{uri(self._bucket, self._key)}; correct them and start again."
         )

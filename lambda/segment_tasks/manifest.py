@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from . import objects
 from .accounts import Accounts
+from .failures import counted
 from .locations import Locations, uri
 
 SCHEMA_VERSION: Final = 1
@@ -54,7 +55,7 @@ def build(
         if accounts.parts
         else None,
         "parts": [
-            {key: value for key, value in each.items() if key != "progress"}
+            {key: each[key] for key in each if key not in {"etag", "progress"}}
             for each in accounts.parts
         ],
         "invalidLines": run.get("invalidLines"),
@@ -85,15 +86,16 @@ def _notes(
     unrecognized = accounts.sum("unrecognized")
     if unrecognized:
         notes.append(
-            f"{unrecognized:,} lines of the raw output answer no query of this run, or "
-            "cannot be read; nothing in the results comes from them."
+            f"{counted(unrecognized, 'line')} of the raw output cannot be read, or "
+            "answer no query of this run that is told apart and open; nothing in the "
+            "results comes from there."
         )
     by_order = accounts.sum("byOrder")
     if by_order:
         notes.append(
-            f"{by_order:,} queries that differ in filter values only were matched to "
-            "their segments by the order of lines, which the service does not promise; "
-            "its output does not repeat filter values."
+            f"{counted(by_order, 'line')} of the raw output were matched by their "
+            "order, which the service does not promise: the queries differ in filter "
+            "values only, which its output does not repeat."
         )
     return notes
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from .failures import shorten
 from .output import QUERY_KEYS, Answer
 
 SEGMENT: Final = "segment"
@@ -12,7 +11,6 @@ EMPTY: Final = "empty"
 FAILED: Final = "failed"
 MISSING: Final = "missing"
 STATUSES: Final = (SEGMENT, EMPTY, FAILED, MISSING)
-_LONGEST_ERROR: Final = 10_000
 _NEITHER: Final = "The output has neither users nor an error for this query."
 
 
@@ -30,33 +28,56 @@ class Matching:
         self.answers: list[Answer | None] = [None] * len(queries)
         self.unrecognized = 0
         self.by_order = 0
-        self._by_query: dict[str, list[int]] = {}
+        self._is_unreadable = False
+        self._by_query: dict[str, int] = {}
         self._by_subject: dict[str, list[int]] = {}
+        self._not_echoed: dict[str, list[Answer]] = {}
         for index, query in enumerate(queries):
-            self._by_query[_identity(query)] = [index]
+            self._by_query[_identity(query)] = index
             self._by_subject.setdefault(_subject(query), []).append(index)
 
     def add(self, answer: Answer | None) -> None:
-        """Find the query that a line answers: the first such one without an answer.
+        """Take a line of the output, or None for one that cannot be read."""
+        if answer is None:
+            self._is_unreadable = True
+            self.unrecognized += 1
+            return
+        index = self._by_query.get(_identity(answer.query))
+        subject = _subject(answer.query)
+        same = self._by_subject.get(subject, [])
+        if index is None and not answer.query.get("filterValues"):
+            if len(same) > 1:
+                self._not_echoed.setdefault(subject, []).append(answer)
+                return
+            index = same[0] if same else None
+        self._answer(index, answer)
+
+    def _answer(self, index: int | None, answer: Answer) -> None:
+        if index is None:
+            self.unrecognized += 1
+            return
+        known = self.answers[index]
+        self.unrecognized += known is not None
+        # An error beside a segment is one that was overcome.
+        if known is None or (status(known) == FAILED and status(answer) != FAILED):
+            self.answers[index] = answer
+
+    def settle(self) -> None:
+        """Match what is left, once all lines are there.
 
         Whether the service echoes filter values is not known. Where it does not,
-        queries that differ in them only are told apart by their order.
+        queries that differ in them only can be told apart by their order, if there is
+        an answer for each; else nobody knows whose is missing, and all of them are.
         """
-        candidates = self._candidates(answer)
-        for index in candidates:
-            if self.answers[index] is None:
+        for subject, answers in self._not_echoed.items():
+            queries = self._by_subject[subject]
+            unanswered = [each for each in queries if not self.answers[each]]
+            if self._is_unreadable or len(unanswered) != len(answers):
+                self.unrecognized += len(answers)
+                continue
+            self.by_order += len(answers)
+            for index, answer in zip(unanswered, answers, strict=True):
                 self.answers[index] = answer
-                self.by_order += len(candidates) > 1
-                return
-        self.unrecognized += 1
-
-    def _candidates(self, answer: Answer | None) -> list[int]:
-        if answer is None:
-            return []
-        same = self._by_query.get(_identity(answer.query))
-        if same is None and not answer.query.get("filterValues"):
-            same = self._by_subject.get(_subject(answer.query))
-        return same or []
 
 
 def status(answer: Answer | None) -> str:
@@ -72,8 +93,7 @@ def error(answer: Answer | None) -> str | None:
     """Return why a query failed, or None if it did not."""
     if answer is None:
         return None
-    reason = answer.error or (_NEITHER if answer.users is None else None)
-    return reason and shorten(reason, _LONGEST_ERROR)
+    return answer.error or (_NEITHER if answer.users is None else None)
 
 
 def _identity(query: Mapping[str, Any]) -> str:

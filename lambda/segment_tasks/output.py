@@ -14,11 +14,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+from .failures import shorten
+
 QUERY_KEYS: Final = ("itemId", "itemAttributes", "filterValues")
 _USERS_KEYS: Final = ("usersList", "recommendedUsers")
 # A query, an error or a single user's id is far smaller; without a bound, a broken
 # file could fill the memory.
 _LONGEST_VALUE: Final = 1024 * 1024
+_LONGEST_ERROR: Final = 10_000
 
 _STRING_PATTERN: Final = (
     rb'"[^"\\\x00-\x1f]*+'
@@ -244,7 +247,9 @@ def _answer(window: _Window) -> Answer:
 def _error(value: object) -> str | None:
     if value is None or value == "":
         return None
-    return value if isinstance(value, str) else json.dumps(value)
+    return shorten(
+        value if isinstance(value, str) else json.dumps(value), _LONGEST_ERROR
+    )
 
 
 def _object(window: _Window, read: Callable[[str], None]) -> None:

@@ -19,7 +19,7 @@ class PartsWriter:
     Beside a part lies its index: the stretches of lines that its queries come from.
     Lines that repeat a query come later, so those of a part have an index of their own.
 
-    Use it in a `with` statement: an error inside leaves no unfinished part behind.
+    Use it in a `with` statement: an error inside leaves no part behind.
     """
 
     def __init__(self, places: Locations, run: str, deal: Deal) -> None:
@@ -153,5 +153,8 @@ class PartsWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Drop what is unfinished."""
+        """Drop what is unfinished; after an error, all that was written."""
         self.stop()
+        if error is not None:
+            for key in self._written:
+                objects.delete(self._places.input_bucket, key)

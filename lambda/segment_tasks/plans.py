@@ -67,4 +67,4 @@ def resumed(places: Locations, name: str, old: str) -> dict[str, Any]:
         "output": uri(places.output_bucket, places.output_folder(name)),
     }
     note = f"This run resumes {old}: it uses the input that {run['prepared']} prepared."
-    return write(places, run, plan["parts"], plan["sources"], [note])
+    return write(places, run, plan["parts"], plan["sources"], [*plan["notes"], note])

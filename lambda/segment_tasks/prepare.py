@@ -9,7 +9,7 @@ from typing import Any, Final
 from . import execution_input, limits, models, objects, plans, sources
 from .dealing import Deal
 from .execution_input import Request
-from .failures import AccessDenied, InvalidInput, RunFailure, describe
+from .failures import AccessDenied, InvalidInput, RunFailure, counted, describe
 from .invalid_lines import InvalidLines
 from .locations import Locations, run_of, uri
 from .models import SolutionVersion
@@ -116,10 +116,11 @@ class _Preparation:
         if invalid.count and not (skip and deal.lines):
             raise invalid.refusal()
         if not deal.lines:
+            first = uri(self._places.input_bucket, self._sources[0]["key"])
             raise InvalidInput(
-                f"The {len(self._sources):,} query files that the run reads hold no "
-                f"query, {uri(self._places.input_bucket, self._sources[0]['key'])} for "
-                f"one; write one query per line, like {EXAMPLES[recipe]}."
+                f"There is no query in {counted(len(self._sources), 'file')} that the "
+                f"run reads, {first} for one; write one query per line, like "
+                f"{EXAMPLES[recipe]}."
             )
         if problem := deal.problem():
             raise InvalidInput(problem)
@@ -164,7 +165,7 @@ class _Preparation:
         if self.invalid_lines:
             count = self.invalid_lines["count"]
             notes.append(
-                f"Skipped, since they cannot be used: {_count(count, 'line')}, listed "
+                f"Skipped, since they cannot be used: {counted(count, 'line')}, listed "
                 f"in {self.invalid_lines['location']}."
             )
         if self._unread:
@@ -177,7 +178,7 @@ class _Preparation:
         for doubt, count in self._doubts.items():
             notes.append(
                 f"Not documented is whether Personalize takes {doubt}, as in "
-                f"{_count(count, 'line')}."
+                f"{counted(count, 'line')}."
             )
         return notes
 
@@ -229,10 +230,6 @@ class _Source:
             "bytes": self._reader.size,
             "queries": queries,
         }
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _check_far(lines: int) -> None:

@@ -75,7 +75,7 @@ def check(
             "line"
         )
         return [Problem(1, reason)]
-    stripped = line.strip()
+    stripped = line.strip(b" \t\r")
     found = _check(stripped, recipe, placeholders)
     if isinstance(found, Query):
         return found

@@ -22,14 +22,14 @@ _UTF_8_MARK: Final = b"\xef\xbb\xbf"
 _UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 # The usual spelling of lines that need no closer look, and what they come to.
 _TEXT: Final = rb"[^\"\\\x00-\x1f]"
-_CONDITION: Final = rb"ITEMS\.\w++ *+= *+\\\"%b*+\\\"" % _TEXT
+_CONDITION: Final = rb"ITEMS\.\w++ *+= *+\\\"[^\"'\\\x00-\x1f]*+\\\""
 _VALUES: Final = {
     limits.ITEM_AFFINITY: rb"%b{1,%d}+" % (_TEXT, limits.MAX_ITEM_ID_LENGTH),
     limits.ITEM_ATTRIBUTE_AFFINITY: rb"%b(?: ++AND ++%b)*+" % (_CONDITION, _CONDITION),
 }
 
 
-_USUAL: Final = rb"[ \t]*+\{ ?\"%b\" ?: ?\"(%b)\" ?\}\s*+"
+_USUAL: Final = rb"[ \t]*+\{ ?\"%b\" ?: ?\"(%b)\" ?\}[ \t\r]*+"
 # Keeps lists short: a pause for whoever writes the queries.
 _AT_ONCE: Final = 500
 

@@ -200,6 +200,36 @@ def test_a_folder_is_uploaded_and_run_as_a_whole(on_items, queries, items, tmp_p
     assert uploaded(items, "campaign/") == [f"{prefix}a.jsonl", f"{prefix}more/b.gz"]
 
 
+def test_a_folder_that_has_other_files_in_the_bucket_is_not_run(
+    on_items, queries, items, tmp_path
+):
+    for name in ("week", "queries"):
+        items.account.s3.put_object(
+            Bucket=items.places.input_bucket,
+            Key=f"queries/{name}/old.jsonl",
+            Body=b'{"itemId": "film-009"}',
+        )
+        (tmp_path / name).mkdir()
+        queries(FILM, name=f"{name}/new.jsonl")
+        result = on_items("run", tmp_path / name)
+        assert result.exit_code == 1
+        assert f"queries/{name}/old.jsonl is there already" in result.output
+        assert uploaded(items, f"{name}/") == [f"queries/{name}/old.jsonl"]
+
+
+def test_a_folder_called_like_the_prefix_is_run_alone(
+    on_items, queries, items, tmp_path
+):
+    items.account.s3.delete_object(
+        Bucket=items.places.input_bucket, Key="queries/queries/old.jsonl"
+    )
+    (tmp_path / "queries").mkdir()
+    queries(FILM, name="queries/only.jsonl")
+    result = on_items("run", tmp_path / "queries")
+    assert result.exit_code == 0, result.output
+    assert "1 query, 0 failed" in result.output
+
+
 def uploaded(pipeline, name):
     found = pipeline.account.s3.list_objects_v2(
         Bucket=pipeline.places.input_bucket, Prefix=f"queries/{name}"

@@ -63,6 +63,7 @@ def test_every_query_is_accounted_for(cloud, answer_line):
     ]
     assert account == {
         "part": 0,
+        "etag": ANY,
         "progress": None,
         "files": [ANY, ANY],
         "queries": 5,
@@ -295,6 +296,31 @@ def test_another_output_is_collected_from_its_start(cloud, answer_line):
     assert users_of_all_pieces(cloud, run) == {"q000001": ["new"], "q000002": ["new"]}
 
 
+def test_output_that_has_not_changed_is_not_collected_again(
+    cloud, answer_line, monkeypatch
+):
+    run, job = cloud.ready("a", "b")
+    cloud.answer(answer_line("a", "u"))
+    cloud.collect(run, job)
+    monkeypatch.setattr(collect, "Matching", None)
+    assert cloud.collect(run, job) == {"part": 0}
+
+
+def test_what_is_overwritten_is_not_vouched_for_meanwhile(
+    cloud, answer_line, monkeypatch
+):
+    run, job = cloud.ready("a", "b")
+    cloud.answer(answer_line("a", "u"))
+    cloud.collect(run, job)
+    cloud.answer(answer_line("a", "u"), answer_line("b", "u"))
+    monkeypatch.setattr(collect._Collection, "_write_queries", None)
+    with pytest.raises(TypeError):
+        cloud.collect(run, job)
+    account = cloud.json(f"results/{run['name']}/parts/part-00000.json")
+    assert account["progress"] == {"units": 0}
+    monkeypatch.undo()
+
+
 def test_nothing_but_other_pieces_of_the_part_is_deleted(
     cloud, answer_line, monkeypatch
 ):
@@ -404,6 +430,7 @@ def match(asked, *lines):
     for index, query in enumerate(lines):
         users = (Span(index, index, 1),)
         found.add(None if query is None else Answer(query, None, users))
+    found.settle()
     answers = [each and each.users[0].start for each in found.answers]
     return answers, found.unrecognized, found.by_order
 
@@ -415,6 +442,33 @@ def test_queries_that_differ_in_filter_values_are_told_apart_where_echoed():
 def test_queries_that_differ_in_filter_values_are_told_apart_by_order_where_not():
     bare = [{"itemId": each["itemId"]} for each in reversed(FILTERED)]
     assert match(FILTERED, *bare) == ([1, 2, 0], 0, 2)
+
+
+def test_nothing_is_matched_by_order_where_an_answer_may_be_missing():
+    bare = {"itemId": "a"}
+    assert match(FILTERED, bare, {"itemId": "b"}) == ([None, None, 1], 1, 0)
+    assert match(FILTERED, None, bare, bare) == ([None, None, None], 3, 0)
+
+
+def test_a_segment_wins_over_an_error_for_the_same_query(cloud, answer_line):
+    for lines in (
+        (answer_line("a", error="Internal"), answer_line("a", "u")),
+        (answer_line("a", "u"), answer_line("a", error="Internal")),
+    ):
+        run, job = cloud.ready("a")
+        cloud.answer(*lines)
+        cloud.collect(run, job)
+        queries, users, account = results(cloud, run)
+        assert queries == [("segment", 1, None)]
+        assert users == {"q000001": [(1, "u")]}
+        assert account["unrecognized"] == 1
+
+
+def test_long_errors_are_cut(cloud, answer_line):
+    run, job = cloud.ready("a")
+    cloud.answer(answer_line("a", error="x" * 500_000))
+    cloud.collect(run, job)
+    assert len(results(cloud, run)[0][0][2]) == 10_000
 
 
 def test_filter_values_that_were_not_asked_answer_nothing():

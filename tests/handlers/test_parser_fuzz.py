@@ -427,6 +427,8 @@ def test_compressed_files_that_are_cut_off_or_damaged_are_always_told(times):
         broken[at] ^= data.draw(st.integers(1, 255))
         chunks = cut(bytes(broken), data.draw(CUTS))
         found = list(query_files.read(chunks, ITEM_AFFINITY, frozenset()))
-        assert isinstance(found[-1], Bad)
+        # A few bits of the compressed data mean nothing.
+        whole = query_files.read([stored], ITEM_AFFINITY, frozenset())
+        assert isinstance(found[-1], Bad) or found == list(whole)
 
     every(st.data(), check, 300 * times)

@@ -213,7 +213,7 @@ def test_no_query_files_is_told_with_where_they_are_expected(cloud, asked):
 def test_files_without_any_query_are_refused(cloud):
     cloud.put("queries/a.json", "\n")
     cause = refused(cloud.prepare(), "InvalidInput")
-    assert "hold no query" in cause
+    assert "There is no query in 1 file that the run reads" in cause
     assert "queries/a.json" in cause
 
 

@@ -1,6 +1,7 @@
 """Checks query files on this machine, as the preparation of a run does."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -8,6 +9,7 @@ from cdk_personalize_segments._runtime import dealing, limits, queries, query_fi
 from cdk_personalize_segments.cli.errors import CliError
 
 _CHUNK: Final = 1 << 20
+_LOOKED_AT: Final = 100
 
 
 class BadLine(NamedTuple):
@@ -103,6 +105,11 @@ class Checker:
                 "There is no query in any file; write one per line, like "
                 f"{queries.EXAMPLES[self.recipe]}."
             )
+        if len(self.files) > limits.MAX_QUERY_FILES:
+            return (
+                f"{len(self.files):,} query files are more than the "
+                f"{limits.MAX_QUERY_FILES:,} that one run reads; join them to fewer."
+            )
         return self.deal.problem()
 
 
@@ -128,20 +135,21 @@ def expand(paths: Iterable[Path]) -> list[Path]:
 
 
 def recipe_of(file: Path) -> str:
-    """Tell from its first line which recipe a file's queries are for.
+    """Tell from its first lines which recipe a file's queries are for.
 
     Args:
         file: The file.
 
     Returns:
-        The item attribute recipe if the line speaks of attributes, else the other.
+        The item attribute recipe if one is a good query for it, else the other.
 
     Raises:
         CliError: The file cannot be read.
     """
     recipe = limits.ITEM_ATTRIBUTE_AFFINITY
-    first = next(query_files.read(_chunks(file), recipe, None), None)
-    return recipe if isinstance(first, query_files.Good) else limits.ITEM_AFFINITY
+    first = islice(query_files.read(_chunks(file), recipe, None), _LOOKED_AT)
+    good = any(isinstance(each, query_files.Good) for each in first)
+    return recipe if good else limits.ITEM_AFFINITY
 
 
 def _chunks(file: Path) -> Iterator[bytes]:

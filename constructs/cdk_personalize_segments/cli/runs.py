@@ -123,22 +123,45 @@ def upload(pipeline: Pipeline, path: Path) -> str:
         path: The file or folder.
 
     Returns:
-        What the input of an execution names it by.
+        The key or folder, as the input of an execution names it.
 
     Raises:
-        CliError: It could not be uploaded.
+        CliError: It could not be uploaded, or a folder of that name has other files.
     """
-    places = pipeline.places
-    name = path.resolve().name
-    for file in expand([path]):
-        inside = f"{name}/{file.relative_to(path).as_posix()}"
-        key = places.queries_prefix + (inside if path.is_dir() else name)
+    bucket = pipeline.places.input_bucket
+    whole = pipeline.places.queries_prefix + path.resolve().name
+    files = {whole: path}
+    if path.is_dir():
+        whole += "/"
+        files = {
+            whole + file.relative_to(path).as_posix(): file for file in expand([path])
+        }
+        _check_no_others(pipeline, whole, files)
+    for key, file in files.items():
         try:
-            pipeline.account.s3.upload_file(str(file), places.input_bucket, key)
+            pipeline.account.s3.upload_file(str(file), bucket, key)
         except S3UploadFailedError as error:
             raise CliError(_upload_refused(error)) from None
-        screen.note(f"Uploaded {file} to {locations.uri(places.input_bucket, key)}")
-    return f"{name}/" if path.is_dir() else name
+        screen.note(f"Uploaded {file} to {locations.uri(bucket, key)}")
+    return whole
+
+
+def _check_no_others(
+    pipeline: Pipeline, folder: str, files: Mapping[str, Path]
+) -> None:
+    """Refuse a folder in the bucket that has more files than are uploaded to it."""
+    bucket = pipeline.places.input_bucket
+    pages = pipeline.account.s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=folder
+    )
+    for page in pages:
+        for each in page.get("Contents", []):
+            if each["Key"] not in files and not each["Key"].endswith("/"):
+                raise CliError(
+                    f"{locations.uri(bucket, each['Key'])} is there already and would "
+                    "be run with what is uploaded; give the folder another name, or "
+                    "delete what is in the bucket."
+                )
 
 
 def _upload_refused(error: S3UploadFailedError) -> str:

@@ -48,7 +48,7 @@ def _read(file: Path) -> Mapping[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
         content = None
-    if not isinstance(content, dict) or "schemaVersion" not in content:
+    if not isinstance(content, dict) or not {"schemaVersion", "run"} <= content.keys():
         raise CliError(f"{file} is no manifest of a run; name a manifest.json.")
     results.check_version(content)
     return content
