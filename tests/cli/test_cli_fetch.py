@@ -2,13 +2,15 @@
 
 import csv
 import gzip
+import io
 import json
 import re
 
 import pytest
 from pyarrow import parquet
+from rich.console import Console
 
-from cdk_personalize_segments.cli import tables
+from cdk_personalize_segments.cli import executions, screen, tables
 
 FILMS = ({"itemId": "film-001"}, {"itemId": "film-002"}, {"itemId": "film-001"})
 
@@ -109,7 +111,8 @@ def test_a_failed_run_gives_what_there_is(on_items, queries, items, tmp_path):
     result = on_items("fetch", run, "--to", tmp_path / "got")
     assert result.exit_code == 0, result.output
     assert "The run failed (InvalidInput); this is what there is." in result.output
-    assert (tmp_path / "got" / "invalid-lines.jsonl").exists()
+    got = sorted(each.name for each in (tmp_path / "got").iterdir())
+    assert got == ["invalid-lines.jsonl", "manifest.json"]
     shown = on_items("show", run).output
     assert f"Run {run}: failed" in shown
     assert "1 line refused: s3://" in shown
@@ -133,6 +136,7 @@ def test_without_pyarrow_parquet_says_what_to_install(on_items, monkeypatch):
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_odd_user_ids_and_parts_of_several_files_come_out_right(tmp_path, ending):
     odd = ['q"uote', "com,ma", "line\nfeed", "cr\r\nlf", "ünï 🎃", " x ", "\\"]
+    odd += ["", "NA", "null", "007", "true", "'", "#", "\t"]
     sources = []
     for number, users in enumerate((odd[:4], odd[4:])):
         source = tmp_path / f"part-00000-{number}.csv.gz"
@@ -150,16 +154,31 @@ def test_odd_user_ids_and_parts_of_several_files_come_out_right(tmp_path, ending
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_half_a_character_in_a_query_is_replaced(tmp_path, ending):
+def test_odd_queries_come_out_right(tmp_path, ending):
+    item, error = 'ü🎃,"\r\n', "User error:\rno such item"
+    whole = {
+        **{"query_id": "q1", "file": "queries/a b,c.json", "line": 1},
+        **{"query": {"itemId": item}, "status": "failed", "users": 0, "error": error},
+    }
+    half = {**whole, "query": {"itemAttributes": "half \ud800"}, "error": None}
     source = tmp_path / "part-00000.jsonl.gz"
-    row = dict.fromkeys(("query_id", "file", "status", "error"), "x")
-    row |= {"line": 1, "users": 2, "query": {"itemId": "\ud800"}}
-    source.write_bytes(gzip.compress(json.dumps(row).encode()))
+    rows = "".join(f"{json.dumps(each)}\n" for each in (whole, half))
+    source.write_bytes(gzip.compress(rows.encode()))
     target = tables.write(tmp_path / f"queries.{ending}", "queries", [source])
     if ending == "csv":
-        assert read(target)[0]["item_id"] == "?"
+        found = read(target)
+        nothing = ""
     else:
-        assert parquet.read_table(target).column("item_id").to_pylist() == ["?"]
+        found = parquet.read_table(target).to_pylist()
+        nothing = None
+    assert [each["item_id"] for each in found] == [item, nothing]
+    assert [each["item_attributes"] for each in found] == [nothing, "half \\ud800"]
+    assert [json.loads(each["query"]) for each in found] == [
+        whole["query"],
+        half["query"],
+    ]
+    assert [each["error"] for each in found] == [error, nothing]
+    assert found[0]["file"] == "queries/a b,c.json"
 
 
 def test_a_manifest_is_shown_readably(on_items, run, cli, tmp_path):
@@ -181,8 +200,9 @@ def test_a_manifest_is_shown_readably(on_items, run, cli, tmp_path):
     ("content", "says"),
     [
         ("{}", "is no manifest of a run"),
+        ('{"schemaVersion": 1, "run": "r"}', "is no manifest of a run"),
         ("x", "is no manifest of a run"),
-        ('{"schemaVersion": 9, "run": "r"}', "has version 9, and this command reads"),
+        ('{"schemaVersion": 9, "run": "r"}', "of version 9, and this command reads"),
     ],
 )
 def test_what_is_no_manifest_is_told(cli, tmp_path, content, says):
@@ -193,7 +213,63 @@ def test_what_is_no_manifest_is_told(cli, tmp_path, content, says):
     assert says in result.output
 
 
-def test_a_run_that_is_not_there_is_told(on_items):
-    result = on_items("show", "nothing")
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        ("nothing", "The pipeline Cinema/Items has no run 'nothing'"),
+        ("nothing.json", "nothing.json cannot be read: No such file or directory"),
+        ("s3://{bucket}/nothing.json", "There is no s3://"),
+    ],
+)
+def test_what_is_not_there_to_show_is_told(on_items, items, named, says):
+    result = on_items("show", named.format(bucket=items.places.output_bucket))
     assert result.exit_code == 1
-    assert "There is no manifest of a run 'nothing'" in result.output
+    assert says in result.output
+
+
+def test_a_manifest_is_found_by_its_uri_and_by_its_execution(
+    on_items, run, items, cli, tmp_path
+):
+    bucket, key = items.places.output_bucket, items.places.manifest(run)
+    shown = on_items("show", run).output
+    assert cli("show", f"s3://{bucket}/{key}").output == shown
+    arn = executions.find_execution(items, run)
+    assert on_items("show", arn).output == shown
+    assert on_items("fetch", arn, "--to", tmp_path).exit_code == 0
+    assert json.loads((tmp_path / "manifest.json").read_text())["run"] == run
+
+
+@pytest.mark.parametrize("command", ["show", "fetch"])
+def test_a_run_that_still_runs_is_told(
+    on_items, queries, environment, command, tmp_path
+):
+    # Time stands still while this is held, so that the run cannot end meanwhile.
+    with environment.clock.busy():
+        told = on_items("run", queries(*FILMS), "--no-wait").output
+        run = re.search(r"Started run (\S+)", told)[1]
+        to = ("--to", tmp_path / "got") if command == "fetch" else ()
+        result = on_items(command, run, *to)
+    assert result.exit_code == 1
+    assert f"The run {run} is still running" in result.output
+    assert not (tmp_path / "got").exists()
+
+
+def test_a_bar_shows_how_far_a_download_is_where_there_is_a_terminal(
+    on_items, run, tmp_path, monkeypatch
+):
+    assert "━" not in on_items("fetch", run, "--to", tmp_path / "one").output
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=100)
+    monkeypatch.setattr(screen, "err", terminal)
+    on_items("fetch", run, "--to", tmp_path / "two")
+    assert "━" in terminal.file.getvalue()
+
+
+def test_results_that_have_expired_are_told(on_items, queries, items, tmp_path):
+    told = on_items("run", queries(*FILMS)).output
+    run = re.search(r"Started run (\S+)", told)[1]
+    key = items.places.results_folder(run) + "users/part-00000.csv.gz"
+    items.account.s3.delete_object(Bucket=items.places.output_bucket, Key=key)
+    result = on_items("fetch", run, "--to", tmp_path / "got")
+    assert result.exit_code == 1
+    assert f"{key} is not there any more" in result.output
+    assert list((tmp_path / "got").iterdir()) == []

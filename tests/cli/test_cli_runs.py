@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cdk_personalize_segments.cli import executions, progress, results, runs, screen
+from cdk_personalize_segments.cli.errors import CliError
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -136,7 +138,7 @@ def test_what_the_run_would_refuse_is_refused_at_once(on_items, arguments, told)
 
 def test_file_and_queries_exclude_each_other(on_items, queries):
     result = on_items("run", queries(FILM), "--queries", "x")
-    assert "Error: Give either FILE or --queries, not both." in result.output
+    assert "Error: Give either FILES or --queries, not both." in result.output
 
 
 def test_tags_reach_the_job_and_are_never_printed(on_items, queries, environment):
@@ -171,9 +173,14 @@ def test_a_run_can_be_started_and_looked_at_later(on_items, queries, items, tmp_
         for each in json.loads(on_items("list", "--json").output)
         if each["run"] == run
     ]
-    assert (told["status"], told["queries"]) == ("SUCCEEDED", "1")
-    assert json.loads(on_items("status", run, "--json").output)["run"] == run
-    assert json.loads(on_items("status", "--json").output) == {"runs": []}
+    assert (told["status"], told["queries"], told["users"]) == ("SUCCEEDED", 1, 25)
+    took = datetime.fromisoformat(told["finishedAt"]) - datetime.fromisoformat(
+        told["startedAt"]
+    )
+    assert took > timedelta(minutes=1)
+    status = json.loads(on_items("status", run, "--json").output)
+    assert status["run"] == run
+    assert status["output"]["users"] == 25
 
 
 def test_a_version_of_another_solution_is_refused_before_the_upload(
@@ -198,6 +205,32 @@ def test_a_folder_is_uploaded_and_run_as_a_whole(on_items, queries, items, tmp_p
     assert "2 queries, 0 failed" in result.output
     prefix = "queries/campaign/"
     assert uploaded(items, "campaign/") == [f"{prefix}a.jsonl", f"{prefix}more/b.gz"]
+
+
+def test_several_files_are_one_run(on_items, queries, items):
+    one = queries(FILM, name="one.jsonl")
+    two = queries({"itemId": "film-002"}, name="two.jsonl")
+    result = on_items("run", one, two)
+    assert result.exit_code == 0, result.output
+    assert "2 queries, 0 failed" in result.output
+    names = re.findall(r"queries/upload-\w+-\w+/(\w+\.jsonl)", result.output)
+    assert names == ["one.jsonl", "two.jsonl"]
+
+
+def test_files_of_one_name_are_not_uploaded_over_each_other(on_items, queries, items):
+    (file := queries(FILM, name="same.jsonl")).parent.joinpath("other").mkdir()
+    other = queries(FILM, name="other/same.jsonl")
+    result = on_items("run", file, other)
+    assert result.exit_code == 1
+    assert f"{file} and {other} would both be uploaded as" in result.output
+    assert "Started" not in result.output
+
+
+def test_queries_from_a_pipe_are_refused(on_items, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    result = on_items("run", tmp_path / "pipe")
+    assert result.exit_code == 1
+    assert "can be read only once; write the queries to a file" in result.output
 
 
 def test_a_folder_that_has_other_files_in_the_bucket_is_not_run(
@@ -246,6 +279,10 @@ def test_list_names_the_error_of_a_failed_run(on_items):
     run = run_name(on_items("run", "--queries", "never-uploaded").output)
     [row] = [line for line in on_items("list").output.splitlines() if run in line]
     assert "FAILED: InvalidInput" in row
+    listed = json.loads(on_items("list", "--json").output)
+    [told] = [each for each in listed if each["run"] == run]
+    assert (told["status"], told["error"]) == ("FAILED", "InvalidInput")
+    assert told["queries"] is None
 
 
 def test_resume_takes_up_the_job_of_an_earlier_run(on_items, queries, environment):
@@ -272,6 +309,19 @@ def test_who_may_not_read_results_still_learns_how_the_run_ended(
     assert "succeeded" in result.output
 
 
+def test_a_manifest_of_another_version_hides_not_how_the_run_ended(
+    on_items, queries, monkeypatch
+):
+    def unknown(*_):
+        raise CliError("It is of version 2.")
+
+    monkeypatch.setattr(results, "manifest", unknown)
+    result = on_items("run", queries(FILM))
+    assert result.exit_code == 0
+    assert "The segments cannot be shown: It is of version 2." in result.output
+    assert "succeeded" in result.output
+
+
 def test_ctrl_c_says_that_the_run_goes_on(on_items, queries, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -293,10 +343,15 @@ def test_status_shows_what_runs_and_who_holds_the_slots(
     on_items, queries, environment, items
 ):
     environment.personalize.occupy(2, for_=timedelta(days=365))
-    on_items("run", queries(FILM), "--no-wait")
+    run = run_name(on_items("run", queries(FILM), "--no-wait").output)
     # Time stands still while this is held, so that the run cannot end meanwhile.
     with environment.clock.busy():
         output = on_items("status").output
+        told = json.loads(on_items("status", "--json").output)
+    assert told["jobSlots"] == 5
+    others = [each for each in told["jobs"] if not each["ofThisPipeline"]]
+    assert [each["status"] for each in others] == ["CREATE IN_PROGRESS"] * 2
+    assert (run, "RUNNING") in [(each["run"], each["status"]) for each in told["runs"]]
     assert "job slots of this account in us-east-1 are in use." in output
     held = [line for line in output.splitlines() if line.startswith(" someone-elses")]
     assert len(held) == 2

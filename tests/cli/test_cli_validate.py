@@ -1,8 +1,11 @@
 """`validate`: offline, every bad line with its place and what to write instead."""
 
 import json
+import os
 
 import pytest
+
+from cdk_personalize_segments._runtime import limits
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +131,52 @@ def test_folders_are_read_as_a_run_reads_them(cli, queries, tmp_path):
     assert "has no files" in result.output
 
 
+def test_more_files_than_a_run_reads_are_told(cli, queries, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_QUERY_FILES", 2)
+    files = [queries({"itemId": "1"}, name=f"{name}.jsonl") for name in "abc"]
+    assert cli("validate", *files[:2], "--recipe", "item-affinity").exit_code == 0
+    result = cli("validate", *files, "--recipe", "item-affinity")
+    assert result.exit_code == 1
+    assert "3 query files are more than the 2 that one run reads" in result.output
+
+
+def test_what_a_run_would_note_is_noted(cli, queries):
+    empty = queries(name="empty.jsonl")
+    file = queries({"itemAttributes": "ITEMS.YEAR = 1999"})
+    result = cli("validate", empty, file, "--recipe", "item-attribute-affinity")
+    assert result.exit_code == 0
+    assert f"Note: {empty} holds no query." in result.output
+    assert "Note: Not documented is whether Personalize takes" in result.output
+    assert "as in 1 line." in result.output
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("garbage", "is the text of a filter, like 'INCLUDE UserID WHERE"),
+        (
+            'EXCLUDE UserID WHERE Interactions.EVENT_TYPE IN ("Click")',
+            "looks at interactions, which Personalize does not support",
+        ),
+    ],
+)
+def test_an_expression_that_no_run_could_use_is_wrong_usage(
+    cli, queries, expression, says
+):
+    file = queries({"itemAttributes": 'ITEMS.GENRES = "Comedy"'})
+    options = ("--recipe", "item-attribute-affinity", "--filter-expression", expression)
+    result = cli("validate", file, *options)
+    assert result.exit_code == 2
+    assert says in result.output
+
+
+def test_a_name_that_no_key_can_have_is_told(cli, tmp_path):
+    (tmp_path / os.fsdecode(b"x\xff.jsonl")).write_text('{"itemId": "1"}')
+    result = cli("validate", tmp_path, "--recipe", "item-affinity")
+    assert result.exit_code == 1
+    assert "x\\udcff.jsonl' is not UTF-8" in result.output
+
+
 def split(cli, file, to, *options, recipe="item-affinity"):
     return cli("split", file, "--recipe", recipe, "--to", to, *options)
 
@@ -180,6 +229,29 @@ def test_a_folder_that_is_in_use_is_not_split_into(cli, queries, tmp_path):
     result = split(cli, file, tmp_path)
     assert result.exit_code == 1
     assert "name another folder" in result.output
+
+
+def test_what_can_be_read_only_once_is_not_split(cli, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    result = split(cli, tmp_path / "pipe", tmp_path / "runs")
+    assert result.exit_code == 1
+    assert "a pipe or device, which can be read only once" in result.output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_files_that_change_while_they_are_split_are_told(
+    cli, queries, tmp_path, monkeypatch
+):
+    file = queries({"itemId": "1"}, {"itemId": "2"})
+
+    def checked(bad_lines):
+        assert list(bad_lines) == []
+        file.write_text('{"itemId": "1"}')
+
+    monkeypatch.setattr("cdk_personalize_segments.cli.split.print_bad_lines", checked)
+    result = split(cli, file, tmp_path / "runs")
+    assert result.exit_code == 1
+    assert "2 lines were checked, and 1 written; delete" in result.output
 
 
 def test_a_file_that_is_not_there_is_named(cli, tmp_path):

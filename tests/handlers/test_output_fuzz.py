@@ -159,7 +159,7 @@ def test_output_is_read_as_json_reads_it_however_it_is_cut(times):
         found = read(content, data.draw(CUTS), data.draw(CUTS))
         assert found == [right(line) for line in lines if line.strip()]
 
-    every(st.data(), check, 500 * times)
+    every(st.data(), check, 250 * times)
 
 
 @pytest.mark.parametrize("times", TIMES)
@@ -176,24 +176,13 @@ def test_a_line_that_is_cut_off_is_never_half_read(times):
             if line.strip()
         ]
 
-    every(st.data(), check, 300 * times)
+    every(st.data(), check, 150 * times)
 
 
 PIECES = [
     *(b"{", b"}", b"[", b"]", b'"', b"\\", b",", b":", b" ", b"\t", b"null", b"1"),
     *(b'"usersList"', b'"output"', b'["u"]', b'"u",', b'\\"', b"\\u00e9", b"\\ud83c"),
-    *(
-        b"\xff",
-        b"\xc3\xa9",
-        b"\xc3",
-        b"\0",
-        b"\x0b",
-        b"\x1f",
-        b"\\x",
-        b"-",
-        b"e5",
-        b"'",
-    ),
+    *(b"\xff", b"\xc3\xa9", b"\xc3", b"\\x", b"-", b"e5", b"'", b"\xe2\x80\xa8"),
 ]
 
 
@@ -220,7 +209,7 @@ def test_a_damaged_line_leaves_the_others_alone(times):
         assert len(found) == (3 if line.strip(b" \t\r") else 2)
         assert read(content, [], []) == found
 
-    every(st.data(), check, 500 * times)
+    every(st.data(), check, 250 * times)
 
 
 @pytest.mark.parametrize("times", TIMES)
@@ -233,9 +222,14 @@ def test_users_with_and_without_escapes_are_never_mixed_up(times):
         for each in flat:
             text = json.dumps(each, ensure_ascii=data.draw(st.booleans()))
             texts += [text, data.draw(st.sampled_from([separator, separator, ","]))]
-        listed = "".join(texts[:-1])
-        line = f'{{"output": {{"usersList": [{listed}]}}, "itemId": "1"}}'.encode()
-        found = read(line, data.draw(CUTS), data.draw(CUTS))
+        listed = "".join(texts[:-1]).encode()
+        line = b'{"output": {"usersList": [%b]}, "itemId": "1"}'
+        found = read(line % listed, data.draw(CUTS), data.draw(CUTS))
         assert found == [({"itemId": "1"}, None, flat)]
+        at = data.draw(st.integers(0, len(listed)))
+        piece = data.draw(st.sampled_from(PIECES))
+        broken = line % (listed[:at] + piece + listed[at:])
+        found = read(broken, data.draw(CUTS), data.draw(CUTS))
+        assert found == [right(broken)]
 
-    every(st.data(), check, 300 * times)
+    every(st.data(), check, 150 * times)

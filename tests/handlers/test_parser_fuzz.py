@@ -82,7 +82,7 @@ def test_any_expression_is_parsed_or_refused_at_a_place_inside_it(times):
 
     texts = st.lists(st.sampled_from(WORDS), max_size=12).map("".join)
     spaced = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
-    every(texts | spaced | st.text(), check, 1000 * times)
+    every(texts | spaced | st.text(), check, 400 * times)
 
 
 NUMBERS = st.from_regex(
@@ -124,7 +124,7 @@ def test_an_expression_is_parsed_to_what_it_was_made_from(times):
         assert expressions.parse(text) == conditions
         expressions.check(text)
 
-    every(valid_expressions(), check, 500 * times)
+    every(valid_expressions(), check, 250 * times)
 
 
 # Lines.
@@ -203,7 +203,7 @@ ITEM_IDS = (
 )
 VALUES = st.dictionaries(
     st.sampled_from(["A", "A", "A", "B", "$A"]), LITERALS | ODD, max_size=3
-)
+) | st.tuples(LITERALS, LITERALS).map(lambda both: {"B": both[0], "A": both[1]})
 
 
 @st.composite
@@ -255,7 +255,7 @@ def test_a_line_is_taken_if_what_json_reads_in_it_is_right(times):
     arguments = st.tuples(
         written(objects()), st.sampled_from(RECIPES), st.sampled_from(PLACEHOLDERS)
     )
-    every(arguments, lambda given_: check(*given_), 1000 * times)
+    every(arguments, lambda given_: check(*given_), 400 * times)
 
 
 PIECES = [
@@ -268,6 +268,9 @@ PIECES = [
 USUAL = [
     b'{"itemId": "105"}',
     b'{"itemId":"1"}',
+    b'{"itemId": "\xc3\xa9"}',
+    b'{"itemId": "\xc3"}',
+    b'{"itemAttributes": "ITEMS.a = \\"\xff\\""}',
     rb'{"itemAttributes": "ITEMS.a = \"x\" AND ITEMS.b = \"y\""}',
     rb'{"itemAttributes":"ITEMS.genres=\"x\""}',
     rb'{"itemId": "1", "filterValues": {"A": "\"x\",\"y\""}}',
@@ -298,7 +301,7 @@ def test_any_line_is_taken_or_refused_at_columns_inside_it(times):
             return
         found = queries.check(line, recipe, placeholders)
         if isinstance(found, Query):
-            assert is_right(json.loads(line), recipe, placeholders)
+            assert is_right(json.loads(line.strip()), recipe, placeholders)
             return
         assert found
         end = len(line.decode(errors="replace")) + 1
@@ -310,7 +313,7 @@ def test_any_line_is_taken_or_refused_at_columns_inside_it(times):
     arguments = st.tuples(
         LINES, st.sampled_from(RECIPES), st.sampled_from(PLACEHOLDERS)
     )
-    every(arguments, lambda given_: check(*given_), 1000 * times)
+    every(arguments, lambda given_: check(*given_), 400 * times)
 
 
 # Files.
@@ -384,7 +387,7 @@ def test_a_file_is_read_like_its_lines_however_it_comes(times):
             chunks = cut(stored, data.draw(CUTS))
             assert flat(query_files.read(chunks, recipe, placeholders)) == right
 
-    every(st.data(), check, 500 * times)
+    every(st.data(), check, 250 * times)
 
 
 @pytest.mark.parametrize("times", TIMES)
@@ -405,7 +408,7 @@ def test_any_file_has_the_same_verdict_however_it_is_cut(times):
     every(
         st.tuples(content, st.sampled_from(RECIPES), CUTS),
         lambda given_: check(*given_),
-        1000 * times,
+        400 * times,
     )
 
 
@@ -431,4 +434,4 @@ def test_compressed_files_that_are_cut_off_or_damaged_are_always_told(times):
         whole = query_files.read([stored], ITEM_AFFINITY, frozenset())
         assert isinstance(found[-1], Bad) or found == list(whole)
 
-    every(st.data(), check, 300 * times)
+    every(st.data(), check, 200 * times)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
+from boto3.exceptions import RetriesExceededError
+from botocore.exceptions import ClientError
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -21,11 +23,9 @@ from rich.progress import (
 
 from cdk_personalize_segments._runtime import locations
 from cdk_personalize_segments.cli import options, results, screen, tables
-from cdk_personalize_segments.cli.errors import CliError
-from cdk_personalize_segments.cli.executions import RUNNING, find_execution, look
+from cdk_personalize_segments.cli.errors import CliError, is_not_found
 from cdk_personalize_segments.cli.pipelines import Pipeline
 
-_CHUNK = 1 << 20
 _PARTIAL = ".partial"
 
 
@@ -71,11 +71,8 @@ def fetch(
     if form is Format.PARQUET:
         tables.check_parquet()
     found = options.pipeline_of(profile, region, stack, pipeline, state_machine)
-    if run.startswith("arn:"):
-        run = look(found, find_execution(found, run)).run
-    manifest = results.manifest(found, run)
-    if manifest is None:
-        raise CliError(_nothing_there(found, run))
+    manifest = results.manifest_of(found, run)
+    run = manifest["run"]
     folder = to or Path(run)
     folder.mkdir(parents=True, exist_ok=True)
     if form is Format.ORIGINAL:
@@ -90,19 +87,6 @@ def fetch(
     screen.line(f"{screen.count(len(written), 'file')} in {folder}")
 
 
-def _nothing_there(pipeline: Pipeline, run: str) -> str:
-    snapshot = look(pipeline, find_execution(pipeline, run))
-    if snapshot.status == RUNNING:
-        return (
-            f"The run {run} is still running; `personalize-segments status {run}` "
-            "shows how far it is."
-        )
-    where = locations.uri(
-        pipeline.places.output_bucket, pipeline.places.results_folder(run)
-    )
-    return f"The run {run} ended as {snapshot.status}, without results in {where}."
-
-
 def _tables(
     pipeline: Pipeline,
     run: str,
@@ -110,7 +94,7 @@ def _tables(
     folder: Path,
     form: Format,
 ) -> list[Path]:
-    """Write one file of users and one of queries, beside the manifest."""
+    """Write one file of users and one of queries, if any, beside the manifest."""
     objects = _listed(manifest)
     beside = [
         each
@@ -126,6 +110,7 @@ def _tables(
                 [scratch / each.name for each in objects if each.name.startswith(kind)],
             )
             for kind in tables.KINDS
+            if objects
         ]
     return [*written, *_download(pipeline, run, beside, folder)]
 
@@ -202,24 +187,39 @@ def _download_one(
     bucket = pipeline.places.output_bucket
     key = pipeline.places.results_folder(run) + wanted.name
     partial = target.with_name(target.name + _PARTIAL)
-    digest = hashlib.sha256()
-    size = 0
+    again = f'start an execution with {{"resume": "{run}"}} to collect its segments'
     try:
-        body = pipeline.account.s3.get_object(Bucket=bucket, Key=key)["Body"]
-        with partial.open("wb") as stream:
-            for chunk in body.iter_chunks(_CHUNK):
-                stream.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-                progress.advance(task, len(chunk))
-        differs = wanted.sha256 is not None and digest.hexdigest() != wanted.sha256
-        if differs or size != wanted.size:
+        # Unlike a plain read of the object, this goes on after an interruption.
+        pipeline.account.s3.download_file(
+            bucket, key, str(partial), Callback=lambda n: progress.advance(task, n)
+        )
+        if not _is_whole(partial, wanted):
             raise CliError(
                 f"{locations.uri(bucket, key)} is not what the run wrote: its size or "
-                "checksum differs from the manifest's. Start an execution with "
-                f'{{"resume": "{run}"}} to collect its segments again.'
+                f"checksum differs from the manifest's; {again} again."
             )
         partial.replace(target)
+    except ClientError as error:
+        if is_not_found(error):
+            raise CliError(
+                f"{locations.uri(bucket, key)} is not there any more (its bucket's "
+                f"rules may expire results); {again} again while its raw output is "
+                "still there."
+            ) from None
+        raise
+    except RetriesExceededError as error:
+        raise CliError(
+            f"{locations.uri(bucket, key)} could not be read to its end "
+            f"({error}); fetch it once more."
+        ) from None
     finally:
         partial.unlink(missing_ok=True)
     return target
+
+
+def _is_whole(file: Path, wanted: _Object) -> bool:
+    if file.stat().st_size != wanted.size:
+        return False
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return wanted.sha256 in (None, digest)

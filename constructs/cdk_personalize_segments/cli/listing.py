@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from cdk_personalize_segments.cli import options, screen
 from cdk_personalize_segments.cli.executions import RUNNING, SUCCEEDED, list_executions
 from cdk_personalize_segments.cli.pipelines import Pipeline
+
+_COUNTS: Final = ("queries", "failedQueries", "users")
 
 
 def list_runs(
@@ -25,37 +28,42 @@ def list_runs(
 ) -> None:
     """List the recent runs, the newest first, with what came of them."""
     found = options.pipeline_of(profile, region, stack, pipeline, state_machine)
-    rows = [_row(found, each) for each in islice(list_executions(found), most)]
+    runs = [_told(found, each) for each in islice(list_executions(found), most)]
     if as_json:
-        keys = ("run", "status", "started", "took", "queries", "failedQueries", "users")
-        runs = [dict(zip(keys, row, strict=True)) for row in rows]
-        typer.echo(json.dumps(runs, indent=2))
+        typer.echo(json.dumps(runs, indent=2, default=datetime.isoformat))
         return
-    if not rows:
+    if not runs:
         screen.line(f"{found.name} has no runs yet.")
         return
     columns = ("Run", "Status", "Started", "Took", "Queries", "Failed", "Users")
-    screen.table(columns, rows)
+    screen.table(columns, map(_row, runs))
 
 
-def _row(pipeline: Pipeline, execution: Mapping[str, Any]) -> tuple[str, ...]:
-    arn, status, started = (
-        execution["executionArn"],
-        execution["status"],
-        execution["startDate"],
-    )
-    ended = execution.get("stopDate")
-    took = screen.duration(ended - started) if ended else ""
-    counts = ("", "", "")
+def _told(pipeline: Pipeline, execution: Mapping[str, Any]) -> dict[str, Any]:
+    arn, status = execution["executionArn"], execution["status"]
+    output, error = {}, None
     if status != RUNNING:
         answer = pipeline.account.step_functions.describe_execution(executionArn=arn)
+        error = answer.get("error")
         if status == SUCCEEDED:
             output = json.loads(answer["output"])
-            counts = (
-                f"{output['queries']:,}",
-                f"{output['failedQueries']:,}",
-                f"{output['users']:,}",
-            )
-        elif answer.get("error"):
-            status = f"{status}: {answer['error']}"
-    return pipeline.run_of(execution), status, screen.moment(started), took, *counts
+    return {
+        "run": pipeline.run_of(execution),
+        "executionArn": arn,
+        "status": status,
+        "error": error,
+        "startedAt": execution["startDate"],
+        "finishedAt": execution.get("stopDate"),
+        **{key: output.get(key) for key in _COUNTS},
+    }
+
+
+def _row(run: Mapping[str, Any]) -> tuple[str, ...]:
+    ended = run["finishedAt"]
+    return (
+        run["run"],
+        f"{run['status']}: {run['error']}" if run["error"] else run["status"],
+        screen.moment(run["startedAt"]),
+        screen.duration(ended - run["startedAt"]) if ended else "",
+        *("" if run[key] is None else f"{run[key]:,}" for key in _COUNTS),
+    )

@@ -1,5 +1,6 @@
 """Checks query files on this machine, as the preparation of a run does."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -55,6 +56,7 @@ class Checker:
         self.deal = dealing.Deal(recipe, num_results)
         self.files: list[FileCounts] = []
         self._placeholders = placeholders
+        self._doubts: Counter[str] = Counter()
 
     @property
     def bad(self) -> int:
@@ -75,6 +77,7 @@ class Checker:
             for found in self.read(file):
                 if isinstance(found, query_files.Good):
                     self.deal.add(found.queries)
+                    self._doubts.update(found.doubts)
                     continue
                 bad += 1
                 for column, reason in found.problems:
@@ -92,9 +95,13 @@ class Checker:
         """
         return query_files.read(_chunks(file), self.recipe, self._placeholders)
 
-    def problem(self) -> str | None:
-        """Say why a run would be refused, or return None."""
-        if self.bad:
+    def problem(self, *, skip_bad: bool = False) -> str | None:
+        """Say why a run would be refused, or return None.
+
+        Args:
+            skip_bad: Whether it goes on without lines that cannot be used.
+        """
+        if self.bad and not (skip_bad and self.deal.lines):
             lines = "1 line" if self.bad == 1 else f"{self.bad:,} lines"
             return (
                 f"{lines} cannot be used, {self.deal.lines:,} can; a run takes nothing "
@@ -112,6 +119,17 @@ class Checker:
             )
         return self.deal.problem()
 
+    def notes(self) -> Iterator[str]:
+        """Say what a run would go on with, but note in its manifest."""
+        for each in self.files:
+            if not each.queries and not each.bad:
+                yield f"{each.file} holds no query."
+        for doubt, count in self._doubts.items():
+            lines = "1 line" if count == 1 else f"{count:,} lines"
+            yield (
+                f"Not documented is whether Personalize takes {doubt}, as in {lines}."
+            )
+
 
 def expand(paths: Iterable[Path]) -> list[Path]:
     """List files, and for folders all files in them as a run would read them.
@@ -120,9 +138,9 @@ def expand(paths: Iterable[Path]) -> list[Path]:
         paths: Files and folders.
 
     Raises:
-        CliError: A folder has no files, or one name is neither file nor folder.
+        CliError: A folder has no files, or one with a name that no key can have.
     """
-    found = []
+    found: list[Path] = []
     for path in paths:
         if not path.is_dir():
             found.append(path)
@@ -130,8 +148,34 @@ def expand(paths: Iterable[Path]) -> list[Path]:
         files = [each for each in path.rglob("*") if each.is_file()]
         if not files:
             raise CliError(f"The folder {path} has no files; name another.")
-        found += sorted(files, key=lambda file: file.as_posix().encode())
+        found += sorted(files, key=_key)
     return found
+
+
+def check_lasting(files: Iterable[Path]) -> None:
+    """Make sure that files can be read more than once.
+
+    Args:
+        files: The files.
+
+    Raises:
+        CliError: One cannot, as a pipe.
+    """
+    for file in files:
+        if file.exists() and not file.is_file():
+            raise CliError(
+                f"{file} is not a file but a pipe or device, which can be read only "
+                "once; write the queries to a file first."
+            )
+
+
+def _key(file: Path) -> bytes:
+    try:
+        return file.as_posix().encode()
+    except UnicodeEncodeError:
+        raise CliError(
+            f"The name {str(file)!r} is not UTF-8, which keys in S3 are; rename it."
+        ) from None
 
 
 def recipe_of(file: Path) -> str:

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from cdk_personalize_segments._runtime import locations
 from cdk_personalize_segments.cli import results, screen
-from cdk_personalize_segments.cli.errors import is_denied, sentence
+from cdk_personalize_segments.cli.errors import CliError, is_denied, sentence
 from cdk_personalize_segments.cli.executions import SUCCEEDED, Snapshot
 from cdk_personalize_segments.cli.pipelines import Pipeline
 from cdk_personalize_segments.cli.results import SEGMENT, Segment
@@ -53,6 +53,9 @@ def run_ended(pipeline: Pipeline, snapshot: Snapshot, label: Label = label) -> i
             raise
         manifest = None
         screen.note(f"The segments cannot be shown: {sentence(error)}", "yellow")
+    except CliError as error:
+        manifest = None
+        screen.note(f"The segments cannot be shown: {error}", "yellow")
     if snapshot.status == SUCCEEDED:
         _success(snapshot)
     else:
@@ -80,7 +83,9 @@ def _users(segment: Segment) -> str:
             segment.status, segment.status
         )
     users = ", ".join(segment.first_users)
-    return f"{users}, …" if segment.users > len(segment.first_users) else users
+    if segment.users == len(segment.first_users):
+        return users
+    return f"{users}, …" if users else "…"
 
 
 def _failures(pipeline: Pipeline, manifest: Mapping[str, Any], label: Label) -> None:

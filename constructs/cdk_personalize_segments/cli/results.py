@@ -6,15 +6,19 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from cdk_personalize_segments._runtime import locations
+from cdk_personalize_segments.cli.account import Account
 from cdk_personalize_segments.cli.errors import CliError, is_not_found
+from cdk_personalize_segments.cli.executions import RUNNING, find_execution, look
 from cdk_personalize_segments.cli.pipelines import Pipeline
 
 SEGMENT: Final = "segment"
-_SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = Path(__file__).parents[1] / "schemas" / "manifest-1.json"
 # A part may hold millions of users before those of the next query.
 _MOST_ROWS: Final = 500_000
 
@@ -50,35 +54,89 @@ def manifest(pipeline: Pipeline, run: str) -> Mapping[str, Any] | None:
     Args:
         pipeline: The pipeline.
         run: The run's name.
-    """
-    try:
-        answer = pipeline.account.s3.get_object(
-            Bucket=pipeline.places.output_bucket, Key=pipeline.places.manifest(run)
-        )
-    except ClientError as error:
-        if is_not_found(error):
-            return None
-        raise
-    content: Mapping[str, Any] = json.load(answer["Body"])
-    check_version(content)
-    return content
-
-
-def check_version(manifest: Mapping[str, Any]) -> None:
-    """Refuse a manifest of another version than this library writes.
-
-    Args:
-        manifest: The manifest.
 
     Raises:
         CliError: It is of another version.
     """
-    if manifest["schemaVersion"] != _SCHEMA_VERSION:
+    bucket, key = pipeline.places.output_bucket, pipeline.places.manifest(run)
+    return manifest_at(pipeline.account, locations.uri(bucket, key))
+
+
+def manifest_of(pipeline: Pipeline, run: str) -> Mapping[str, Any]:
+    """Read the manifest that a run must have.
+
+    Args:
+        pipeline: The pipeline.
+        run: The run's name, or the ARN of its execution.
+
+    Raises:
+        CliError: It has none (yet), or one of another version; or there is no such run.
+    """
+    # Results outlive what Step Functions knows of an execution.
+    found = None if run.startswith("arn:") else manifest(pipeline, run)
+    if found is not None:
+        return found
+    snapshot = look(pipeline, find_execution(pipeline, run))
+    if snapshot.status == RUNNING:
         raise CliError(
-            f"The manifest of the run {manifest.get('run')} has version "
-            f"{manifest['schemaVersion']}, and this command reads version "
-            f"{_SCHEMA_VERSION}; install the library's version that wrote it."
+            f"The run {snapshot.run} is still running; `personalize-segments status "
+            f"{snapshot.run}` shows how far it is."
         )
+    found = manifest(pipeline, snapshot.run)
+    if found is None:
+        places = pipeline.places
+        where = locations.uri(places.output_bucket, places.results_folder(snapshot.run))
+        raise CliError(
+            f"The run {snapshot.run} ended as {snapshot.status}, without results in "
+            f"{where}."
+        )
+    return found
+
+
+def manifest_at(account: Account, uri: str) -> Mapping[str, Any] | None:
+    """Read a manifest from S3, or return None if there is nothing.
+
+    Args:
+        account: The account to read it with.
+        uri: Its S3 URI.
+
+    Raises:
+        CliError: It is no manifest, or one of another version.
+    """
+    bucket, key = locations.bucket_and_key(uri)
+    try:
+        answer = account.s3.get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if is_not_found(error):
+            return None
+        raise
+    return parsed_manifest(answer["Body"].read(), uri)
+
+
+def parsed_manifest(content: bytes, where: str) -> Mapping[str, Any]:
+    """Read the content of a manifest.
+
+    Args:
+        content: The content.
+        where: Where it comes from, for people.
+
+    Raises:
+        CliError: It is no manifest, or one of another version.
+    """
+    try:
+        found = json.loads(content)
+    except ValueError:
+        found = None
+    schema = json.loads(_SCHEMA.read_text(encoding="utf-8"))
+    known = schema["properties"]["schemaVersion"]["const"]
+    if isinstance(found, dict) and found.get("schemaVersion", known) != known:
+        raise CliError(
+            f"{where} is a manifest of version {found['schemaVersion']}, and this "
+            f"command reads version {known}; use the library's version that wrote it."
+        )
+    if not isinstance(found, dict) or not found.keys() >= set(schema["required"]):
+        raise CliError(f"{where} is no manifest of a run; name a manifest.json.")
+    return found
 
 
 def first_segments(

@@ -11,16 +11,16 @@ from cdk_personalize_segments.cli.errors import SDK_ERRORS, UsageError
 
 
 def run(
-    file: Annotated[
-        Path | None,
+    files: Annotated[
+        list[Path] | None,
         typer.Argument(
-            help="A file of queries, or a folder of them, which is checked and "
-            "uploaded first. Default: all query files that are in the bucket."
+            help="Files of queries, or folders of them, which are checked and uploaded "
+            "first. Default: all query files that are in the bucket."
         ),
     ] = None,
     queries: Annotated[
         str | None,
-        typer.Option(help="A query file or folder in the bucket, instead of FILE."),
+        typer.Option(help="A query file or folder in the bucket, instead of FILES."),
     ] = None,
     num_results: Annotated[
         int | None, typer.Option(help="Users per segment, at most 5,000,000.")
@@ -65,16 +65,16 @@ def run(
     execution_input = {
         key: value for key, value in settings.items() if value is not None
     }
-    _check(file, execution_input, num_results)
+    _check(files, execution_input, num_results)
     found = options.pipeline_of(profile, region, stack, pipeline, state_machine)
     if resume is not None and not found.is_own_job(resume):
         raise UsageError(
             f"--resume takes the name of a run of {found.name}, got {resume!r}; "
             "`personalize-segments list` shows them."
         )
-    if file:
-        runs.check(found, file, num_results, solution_version_arn, filter_arn)
-        execution_input["queries"] = runs.upload(found, file)
+    if files:
+        runs.check(found, files, num_results, solution_version_arn, filter_arn)
+        execution_input["queries"] = runs.upload(found, *files)
     name, execution_arn = runs.start(found, execution_input)
     later = f"look at it with `personalize-segments status {name}`"
     if not wait:
@@ -103,15 +103,17 @@ def _tags(given: list[str] | None) -> dict[str, str]:
 
 
 def _check(
-    file: Path | None, execution_input: dict[str, Any], num_results: int | None
+    files: list[Path] | None,
+    execution_input: dict[str, Any],
+    num_results: int | None,
 ) -> None:
     """Check what the run itself would refuse, but minutes later."""
     for key in ("queries", "resume"):
         if execution_input.get(key) == "":
             raise UsageError(f"--{key} is empty; give it a value, or leave it out.")
-    if file and "queries" in execution_input:
-        raise UsageError("Give either FILE or --queries, not both.")
-    if "resume" in execution_input and (file or len(execution_input) > 1):
+    if files and "queries" in execution_input:
+        raise UsageError("Give either FILES or --queries, not both.")
+    if "resume" in execution_input and (files or len(execution_input) > 1):
         raise UsageError(
             "--resume goes alone: a resumed run uses the input and settings of the run "
             "that it resumes."

@@ -1,7 +1,9 @@
 """Starts runs: checks and uploads a query file, starts an execution, follows it."""
 
 import json
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +21,12 @@ from cdk_personalize_segments.cli.errors import (
 from cdk_personalize_segments.cli.executions import Snapshot, follow
 from cdk_personalize_segments.cli.pipelines import Pipeline
 from cdk_personalize_segments.cli.progress import RunProgress
-from cdk_personalize_segments.cli.query_files import Checker, expand, recipe_of
+from cdk_personalize_segments.cli.query_files import (
+    Checker,
+    check_lasting,
+    expand,
+    recipe_of,
+)
 
 _MOST_BAD_LINES: Final = 20
 
@@ -33,7 +40,7 @@ class Started(NamedTuple):
 
 def check(
     pipeline: Pipeline,
-    path: Path,
+    paths: Sequence[Path],
     num_results: int | None = None,
     solution_version_arn: str | None = None,
     filter_arn: str | None = None,
@@ -42,7 +49,7 @@ def check(
 
     Args:
         pipeline: The pipeline of the run.
-        path: The query file, or a folder of them.
+        paths: The query files, or folders of them.
         num_results: The users per segment that the run names, or None.
         solution_version_arn: The version that the run names, or None.
         filter_arn: The filter that the run names, or None.
@@ -52,7 +59,8 @@ def check(
             run would refuse the solution version. Bad lines are printed.
     """
     _check_solution(pipeline, solution_version_arn)
-    files = expand([path])
+    files = expand(paths)
+    check_lasting(files)
     checker = Checker(
         _recipe(pipeline, files[0], solution_version_arn),
         _placeholders(pipeline, filter_arn),
@@ -63,16 +71,19 @@ def check(
             screen.note(f"{bad.file}:{bad.line}:{bad.column}: {bad.reason}")
         elif shown == _MOST_BAD_LINES:
             screen.note("… `personalize-segments validate` lists them all")
-    if checker.bad and pipeline.defaults.get("skipInvalidLines") and checker.deal.lines:
-        lines = screen.count(checker.bad, "line")
-        screen.note(f"{lines} of {path} cannot be used, and will be skipped.", "yellow")
-    elif checker.bad:
+    lines = screen.count(checker.bad, "line")
+    where = str(paths[0]) if len(paths) == 1 else screen.count(len(files), "file")
+    skips = bool(pipeline.defaults.get("skipInvalidLines"))
+    if checker.bad and not (skips and checker.deal.lines):
         raise CliError(
-            f"{screen.count(checker.bad, 'line')} of {path} cannot be used, so "
-            "nothing was uploaded or started."
+            f"{lines} of {where} cannot be used, so nothing was uploaded or started."
         )
-    elif problem := checker.problem():
+    if problem := checker.problem(skip_bad=skips):
         raise CliError(f"{problem} Nothing was uploaded or started.")
+    if checker.bad:
+        screen.note(
+            f"{lines} of {where} cannot be used, and will be skipped.", "yellow"
+        )
 
 
 def _check_solution(pipeline: Pipeline, asked_arn: str | None) -> None:
@@ -115,35 +126,52 @@ def _placeholders(pipeline: Pipeline, asked_arn: str | None) -> frozenset[str] |
     return found.placeholders if found else frozenset()
 
 
-def upload(pipeline: Pipeline, path: Path) -> str:
-    """Put a query file, or a folder of them, under the queries prefix by its name.
+def upload(pipeline: Pipeline, *paths: Path) -> str:
+    """Put query files, or folders of them, under the queries prefix.
+
+    One has the name there that it has here; several are put into a folder of their own.
 
     Args:
         pipeline: The pipeline.
-        path: The file or folder.
+        paths: The files and folders.
 
     Returns:
         The key or folder, as the input of an execution names it.
 
     Raises:
-        CliError: It could not be uploaded, or a folder of that name has other files.
+        CliError: They could not be uploaded, or the run would read other files too.
     """
-    bucket = pipeline.places.input_bucket
-    whole = pipeline.places.queries_prefix + path.resolve().name
-    files = {whole: path}
-    if path.is_dir():
-        whole += "/"
-        files = {
-            whole + file.relative_to(path).as_posix(): file for file in expand([path])
-        }
-        _check_no_others(pipeline, whole, files)
+    name = paths[0].resolve().name
+    if len(paths) > 1:
+        name = f"upload-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}/"
+    whole = pipeline.places.queries_prefix + name
+    if len(paths) > 1:
+        files = _named(paths, whole)
+    else:
+        files = _named(paths, pipeline.places.queries_prefix)
+        if paths[0].is_dir():
+            whole += "/"
+            _check_no_others(pipeline, whole, files)
     for key, file in files.items():
-        try:
-            pipeline.account.s3.upload_file(str(file), bucket, key)
-        except S3UploadFailedError as error:
-            raise CliError(_upload_refused(error)) from None
-        screen.note(f"Uploaded {file} to {locations.uri(bucket, key)}")
+        _upload(pipeline, file, key)
     return whole
+
+
+def _named(paths: Sequence[Path], folder: str) -> dict[str, Path]:
+    """Give each file its key."""
+    named: dict[str, Path] = {}
+    for path in paths:
+        name = path.resolve().name
+        for file in expand([path]):
+            inside = f"/{file.relative_to(path).as_posix()}" if path.is_dir() else ""
+            key = f"{folder}{name}{inside}"
+            if key in named:
+                raise CliError(
+                    f"{named[key]} and {file} would both be uploaded as {key}; rename "
+                    "one."
+                )
+            named[key] = file
+    return named
 
 
 def _check_no_others(
@@ -151,17 +179,30 @@ def _check_no_others(
 ) -> None:
     """Refuse a folder in the bucket that has more files than are uploaded to it."""
     bucket = pipeline.places.input_bucket
-    pages = pipeline.account.s3.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=folder
-    )
-    for page in pages:
-        for each in page.get("Contents", []):
-            if each["Key"] not in files and not each["Key"].endswith("/"):
-                raise CliError(
-                    f"{locations.uri(bucket, each['Key'])} is there already and would "
-                    "be run with what is uploaded; give the folder another name, or "
-                    "delete what is in the bucket."
-                )
+    paginator = pipeline.account.s3.get_paginator("list_objects_v2")
+    try:
+        for page in paginator.paginate(Bucket=bucket, Prefix=folder):
+            for each in page.get("Contents", []):
+                if each["Key"] not in files and not each["Key"].endswith("/"):
+                    raise CliError(
+                        f"{locations.uri(bucket, each['Key'])} is there already and "
+                        "would be run with what is uploaded; give the folder another "
+                        "name, or delete what is in the bucket."
+                    )
+    except ClientError as error:
+        if not is_denied(error):
+            raise
+        where = locations.uri(bucket, folder)
+        screen.note(f"{where} was not looked at: {sentence(error)}", "yellow")
+
+
+def _upload(pipeline: Pipeline, file: Path, key: str) -> None:
+    bucket = pipeline.places.input_bucket
+    try:
+        pipeline.account.s3.upload_file(str(file), bucket, key)
+    except S3UploadFailedError as error:
+        raise CliError(_upload_refused(error)) from None
+    screen.note(f"Uploaded {file} to {locations.uri(bucket, key)}")
 
 
 def _upload_refused(error: S3UploadFailedError) -> str:

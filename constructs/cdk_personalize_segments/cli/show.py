@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cdk_personalize_segments.cli import options, results, screen
+from cdk_personalize_segments.cli.account import Account
 from cdk_personalize_segments.cli.errors import CliError
 
 _SOURCES: Final = 20
@@ -16,7 +17,11 @@ _SOURCES: Final = 20
 
 def show(
     run: Annotated[
-        str, typer.Argument(help="A run's name, or a manifest.json that was fetched.")
+        str,
+        typer.Argument(
+            help="A run's name, the ARN of its execution, or a manifest.json, on disk "
+            "or as s3:// URI."
+        ),
     ],
     stack: options.Stack = None,
     pipeline: options.PipelinePath = None,
@@ -26,32 +31,34 @@ def show(
     as_json: options.AsJson = False,
 ) -> None:
     """Show what a run's manifest says: counts, times, files, notes, what failed."""
-    if Path(run).is_file():
-        manifest = _read(Path(run))
+    if run.startswith("s3://"):
+        manifest = _stored(Account(profile, region), run)
+    elif run.endswith(".json") or Path(run).is_file():
+        manifest = _on_disk(Path(run))
     else:
         found = options.pipeline_of(profile, region, stack, pipeline, state_machine)
-        of_run = results.manifest(found, run)
-        if of_run is None:
-            raise CliError(
-                f"There is no manifest of a run {run!r}, nor a file of that name; "
-                "`personalize-segments list` shows the recent runs."
-            )
-        manifest = of_run
+        manifest = results.manifest_of(found, run)
     if as_json:
         typer.echo(json.dumps(manifest, indent=2, ensure_ascii=False))
         return
     _print(manifest)
 
 
-def _read(file: Path) -> Mapping[str, Any]:
+def _stored(account: Account, uri: str) -> Mapping[str, Any]:
+    manifest = results.manifest_at(account, uri)
+    if manifest is None:
+        raise CliError(f"There is no {uri}; name a manifest.json, or a run.")
+    return manifest
+
+
+def _on_disk(file: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        content = None
-    if not isinstance(content, dict) or not {"schemaVersion", "run"} <= content.keys():
-        raise CliError(f"{file} is no manifest of a run; name a manifest.json.")
-    results.check_version(content)
-    return content
+        content = file.read_bytes()
+    except OSError as error:
+        raise CliError(
+            f"{file} cannot be read: {error.strerror}; name a manifest.json, or a run."
+        ) from None
+    return results.parsed_manifest(content, str(file))
 
 
 def _print(manifest: Mapping[str, Any]) -> None:

@@ -45,14 +45,14 @@ def run(pipeline: Pipeline, query: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, f"doctor-smoke-{datetime.now(UTC):%Y%m%dT%H%M%S}.jsonl")
         file.write_text(f"{query}\n", encoding="utf-8")
-        runs.check(pipeline, file)
+        runs.check(pipeline, [file])
         try:
             key = runs.upload(pipeline, file)
             started = runs.start(pipeline, {"queries": key, "numResults": _NUM_RESULTS})
             ended = runs.wait(pipeline, started.execution_arn, on_look=looks.append)
         finally:
             if key:
-                _remove(pipeline, pipeline.places.queries_prefix + key)
+                _remove(pipeline, key)
     code = report.run_ended(pipeline, ended)
     statuses = dict.fromkeys(each.job_status for each in looks if each.job_status)
     screen.line()

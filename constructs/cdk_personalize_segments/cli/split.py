@@ -10,7 +10,7 @@ import typer
 from cdk_personalize_segments._runtime import dealing, limits, query_files
 from cdk_personalize_segments.cli import options, screen
 from cdk_personalize_segments.cli.errors import CliError
-from cdk_personalize_segments.cli.query_files import Checker, expand
+from cdk_personalize_segments.cli.query_files import Checker, check_lasting, expand
 from cdk_personalize_segments.cli.validate import checker_of, print_bad_lines
 
 _FILE = "queries.jsonl"
@@ -35,15 +35,23 @@ def split(
         raise CliError(f"{to} is there already, and not empty; name another folder.")
     checker = checker_of(recipe, filter_expression, num_results)
     all_files = expand(files)
+    check_lasting(all_files)
     print_bad_lines(checker.bad_lines(all_files))
     if checker.bad or not checker.deal.lines:
         raise CliError(f"{checker.problem()} Nothing was written.")
+    written = 0
     runs = _write(_queries(checker, all_files), checker.recipe, num_results, to)
     for folder, queries in runs:
+        written += queries
         screen.note(f"{folder}: {screen.count(queries, 'query')}")
         many = f" --num-results {num_results}"
         more = many if num_results != limits.DEFAULT_NUM_RESULTS else ""
         screen.line(f"personalize-segments run {shlex.quote(str(folder))}{more}")
+    if written != checker.deal.lines:
+        raise CliError(
+            f"The files changed while they were split: {checker.deal.lines:,} lines "
+            f"were checked, and {written:,} written; delete {to} and start again."
+        )
 
 
 def _queries(checker: Checker, files: list[Path]) -> Iterator[bytes]:

@@ -1,9 +1,8 @@
 """The command `status`: what runs now, and who holds the job slots."""
 
 import json
-from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from botocore.exceptions import ClientError
@@ -13,6 +12,7 @@ from cdk_personalize_segments.cli import jobs, options, report, screen
 from cdk_personalize_segments.cli.errors import is_denied, sentence
 from cdk_personalize_segments.cli.executions import (
     RUNNING,
+    Snapshot,
     find_execution,
     list_executions,
     look,
@@ -51,14 +51,42 @@ def status(
 
 
 def _print_json(pipeline: Pipeline, run: str | None) -> None:
-    arns = (
-        [find_execution(pipeline, run)]
-        if run
-        else [each["executionArn"] for each in list_executions(pipeline, RUNNING)]
-    )
-    snapshots = [asdict(look(pipeline, each)) for each in arns]
-    content = snapshots[0] if run else {"runs": snapshots}
+    if run:
+        content = _told(look(pipeline, find_execution(pipeline, run)))
+    else:
+        running = list_executions(pipeline, RUNNING)
+        held = _in_slots(pipeline)
+        content = {
+            "runs": [_told(look(pipeline, each["executionArn"])) for each in running],
+            "jobSlots": limits.MAX_ACTIVE_JOBS,
+            "jobs": None if held is None else [_job(each) for each in held],
+        }
     typer.echo(json.dumps(content, indent=2, default=datetime.isoformat))
+
+
+def _told(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "run": snapshot.run,
+        "executionArn": snapshot.execution_arn,
+        "status": snapshot.status,
+        "state": snapshot.state,
+        "jobName": snapshot.job_name,
+        "jobStatus": snapshot.job_status,
+        "startedAt": snapshot.started,
+        "finishedAt": None if snapshot.status == RUNNING else snapshot.now,
+        "output": snapshot.output,
+        "error": snapshot.error,
+        "cause": snapshot.cause,
+    }
+
+
+def _job(job: jobs.JobInSlot) -> dict[str, Any]:
+    return {
+        "name": job.name,
+        "status": job.status,
+        "createdAt": job.created,
+        "ofThisPipeline": job.is_own,
+    }
 
 
 def _one(pipeline: Pipeline, run: str) -> None:
@@ -90,20 +118,26 @@ def _running(pipeline: Pipeline) -> None:
     )
 
 
-def _slots(pipeline: Pipeline) -> None:
-    account = pipeline.account
+def _in_slots(pipeline: Pipeline) -> list[jobs.JobInSlot] | None:
+    """List who holds a slot; None, with a note, where that may not be looked at."""
     try:
-        held = jobs.in_slots(pipeline)
+        return jobs.in_slots(pipeline)
     except ClientError as error:
         if not is_denied(error):
             raise
         screen.note(
             f"Who holds the job slots is not known: {sentence(error)}", "yellow"
         )
+        return None
+
+
+def _slots(pipeline: Pipeline) -> None:
+    held = _in_slots(pipeline)
+    if held is None:
         return
     screen.line(
         f"{len(held)} of {limits.MAX_ACTIVE_JOBS} job slots of this account in "
-        f"{account.region} are in use."
+        f"{pipeline.account.region} are in use."
     )
     if held:
         screen.table(

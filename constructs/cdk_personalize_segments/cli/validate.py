@@ -1,15 +1,19 @@
 """The command `validate`: checks query files offline."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from cdk_personalize_segments._runtime import expressions, limits
 from cdk_personalize_segments.cli import options, screen
+from cdk_personalize_segments.cli.errors import UsageError
 from cdk_personalize_segments.cli.query_files import BadLine, Checker, expand
+
+_FILTER: Final = re.compile(r"\b(INCLUDE|EXCLUDE)\b.*\bWHERE\b", re.I | re.DOTALL)
 
 
 def validate(
@@ -47,12 +51,25 @@ def checker_of(
         recipe: The recipe of the solution.
         filter_expression: The expression of the filter, if it is known.
         num_results: Users per segment.
+
+    Raises:
+        UsageError: The expression is none, or not one for the recipe.
     """
-    placeholders = (
-        None
-        if filter_expression is None
-        else expressions.placeholders(filter_expression)
-    )
+    if filter_expression is None:
+        return Checker(recipe.full_name, None, num_results)
+    if not _FILTER.search(filter_expression):
+        raise UsageError(
+            "--filter-expression is the text of a filter, like 'INCLUDE UserID WHERE "
+            f"Users.COUNTRY IN ($COUNTRY)', got {filter_expression!r}."
+        )
+    if recipe is options.Recipe.ITEM_ATTRIBUTE_AFFINITY and (
+        expressions.uses_interactions(filter_expression)
+    ):
+        raise UsageError(
+            "--filter-expression looks at interactions, which Personalize does not "
+            f"support with {recipe.full_name}; use one that looks at users only."
+        )
+    placeholders = expressions.placeholders(filter_expression)
     return Checker(recipe.full_name, placeholders, num_results)
 
 
@@ -67,6 +84,8 @@ def print_bad_lines(bad_lines: Iterable[BadLine]) -> None:
 
 
 def _print_verdict(checker: Checker) -> None:
+    for note in checker.notes():
+        screen.line(f"Note: {note}", "yellow")
     if problem := checker.problem():
         screen.note(problem, "red")
         return
@@ -84,6 +103,7 @@ def _print_verdict(checker: Checker) -> None:
 def _print_json(checker: Checker, found: list[BadLine]) -> None:
     content = {
         "problem": checker.problem(),
+        "notes": list(checker.notes()),
         "queries": checker.deal.lines,
         "distinct": checker.deal.distinct,
         "parts": checker.deal.parts,

@@ -81,7 +81,7 @@ class Segmenter:
             for query in queries(file)
             if query.get(key) not in self.dropped
         ]
-        return "".join(f"{line}\n" for line in lines).encode()
+        return "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
 
     def _answer(self, query: Mapping[str, Any]) -> str:
         render = _observed if self.shape == "observed" else _documented
