@@ -1,3 +1,5 @@
+import time
+
 """Runs of deployed pipelines: what goes in comes out, complete and in order."""
 
 from datetime import timedelta
@@ -293,23 +295,36 @@ def test_errors_of_single_queries_are_reported_beside_the_others(aws, items):
     assert (bad["status"], bad["error"]) == ("failed", "User error: no such thing")
 
 
+def logged(aws):
+    """Read what is in each log group."""
+    logs = aws.client("logs")
+    groups = [each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]]
+    return {
+        group: "\n".join(
+            event["message"]
+            for page in logs.get_paginator("filter_log_events").paginate(
+                logGroupName=group
+            )
+            for event in page["events"]
+        )
+        for group in groups
+    }
+
+
 def test_no_query_and_no_user_is_in_any_log(aws, items):
     items.put("logs", [{"itemId": "0"}, {"itemId": "distinctive-item"}, {"itemId": 7}])
     assert items.run("logs").error == "InvalidInput"
     items.put("logs", [{"itemId": "0"}, {"itemId": "distinctive-item"}])
     execution = items.run("logs")
-    logs = aws.client("logs")
-    groups = [each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]]
-    text = {
-        group: "\n".join(
-            event["message"]
-            for event in logs.filter_log_events(logGroupName=group)["events"]
-        )
-        for group in groups
-    }
     run = execution.output["run"]
+    give_up = time.monotonic() + 20
+    while True:
+        text = logged(aws)
+        if any(run in each and "FunctionLogs" in group for group, each in text.items()):
+            break
+        assert time.monotonic() < give_up, "the functions logged nothing of the run"
+        time.sleep(0.2)
     assert any(execution.arn in each for each in text.values())
-    assert any(run in each and "FunctionLogs" in group for group, each in text.items())
     for group, each in text.items():
         assert "distinctive-item" not in each, group
         assert "fan-" not in each, group
