@@ -1,7 +1,6 @@
-import time
-
 """Runs of deployed pipelines: what goes in comes out, complete and in order."""
 
+import time
 from datetime import timedelta
 
 import pytest
