@@ -190,7 +190,7 @@ def is_right(value, recipe, placeholders):
 ODD = (
     st.none() | st.booleans() | st.integers(-5, 5) | st.lists(st.just("x")) | st.text()
 )
-LITERALS = st.lists(
+LITERALS = st.sampled_from(['"x"', '"a", "b"', "5"]) | st.lists(
     st.sampled_from(['"x"', '"a, b"', r'"\""', "5", " ", ",", '"', "x", "-1.5", '""'])
     | NUMBERS,
     min_size=1,
@@ -388,6 +388,22 @@ def test_a_file_is_read_like_its_lines_however_it_comes(times):
             assert flat(query_files.read(chunks, recipe, placeholders)) == right
 
     every(st.data(), check, 250 * times)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("placeholders", PLACEHOLDERS)
+def test_every_usual_line_with_any_piece_anywhere_is_read_as_checked(
+    recipe, placeholders
+):
+    lines = [
+        line[:at] + piece + line[at:]
+        for line in USUAL
+        for at in range(len(line) + 1)
+        for piece in [*PIECES, b""]
+    ]
+    content = b"\n".join([b'{"itemId": "1"}', *lines])
+    found = flat(query_files.read([content], recipe, placeholders))
+    assert found == plainly(content, recipe, placeholders)
 
 
 @pytest.mark.parametrize("times", TIMES)
