@@ -118,6 +118,21 @@ def aws(local_aws: LocalAws) -> LocalAws:
 
 
 @pytest.fixture(scope="session")
+def list_all(aws: LocalAws) -> Callable[[str, str], list[Any]]:
+    """List all there is of a kind, as `list_all("iam", "list_roles")`.
+
+    The account is shared by every test, so there is always more than one page.
+    """
+
+    def list_pages(service: str, operation: str) -> list[Any]:
+        paginator = aws.client(service).get_paginator(operation)
+        [kind] = paginator.result_keys
+        return list(paginator.paginate().search(f"{kind.expression}[]"))
+
+    return list_pages
+
+
+@pytest.fixture(scope="session")
 def synth(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Synthesise an app in this process: quicker than a process of its own."""
 

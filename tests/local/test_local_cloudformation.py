@@ -466,12 +466,13 @@ def test_a_failure_rolls_back_all_but_what_is_retained(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "properties", "list_names"),
+    ("kind", "properties", "listing", "name"),
     [
         (
             "AWS::S3::Bucket",
             {"LifecycleConfiguration": {"Rules": [{"Status": "Enabled"}, {}]}},
-            lambda aws: [b["Name"] for b in aws.client("s3").list_buckets()["Buckets"]],
+            ("s3", "list_buckets"),
+            "Name",
         ),
         (
             "AWS::IAM::Role",
@@ -479,22 +480,25 @@ def test_a_failure_rolls_back_all_but_what_is_retained(stack: Stack) -> None:
                 **_trust("lambda"),
                 "Policies": [{"PolicyName": "Bad", "PolicyDocument": {"Nope": 1}}],
             },
-            lambda aws: [
-                r["RoleName"] for r in aws.client("iam").list_roles()["Roles"]
-            ],
+            ("iam", "list_roles"),
+            "RoleName",
         ),
     ],
 )
 def test_a_resource_that_is_half_made_is_gone(
     stack: Stack,
+    list_all: Callable[[str, str], list[Any]],
     kind: str,
     properties: dict[str, Any],
-    list_names: Callable[[LocalAws], list[str]],
+    listing: tuple[str, str],
+    name: str,
 ) -> None:
     status = stack.create({"Half": {"Type": kind, "Properties": properties}})
     assert status == "ROLLBACK_COMPLETE"
     assert stack.failures()["Half"]
-    assert not [name for name in list_names(stack.aws) if name.startswith(stack.name)]
+    names = [each[name] for each in list_all(*listing)]
+    assert names
+    assert not [each for each in names if each.startswith(stack.name)]
 
 
 def test_what_a_property_lacks_is_named(stack: Stack) -> None:

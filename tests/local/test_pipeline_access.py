@@ -41,9 +41,9 @@ def pipeline(aws, version, deploy):
 
 
 @pytest.fixture(scope="module")
-def names(aws, pipeline, version):
+def names(list_all, pipeline, version):
     """What the cases below speak of, by the name they use."""
-    functions = aws.client("lambda").list_functions()["Functions"]
+    functions = list_all("lambda", "list_functions")
     [create] = [
         each
         for each in functions
@@ -64,13 +64,13 @@ def names(aws, pipeline, version):
 
 
 @pytest.fixture
-def client_as(aws, names):
+def client_as(aws, list_all, names):
     """Act as one of the pipeline's roles, named by its construct id."""
 
     def client(role, service):
         [arn] = [
             each["Arn"]
-            for each in aws.client("iam").list_roles()["Roles"]
+            for each in list_all("iam", "list_roles")
             if f"P{role}" in each["RoleName"] and "Access" in each["RoleName"]
         ]
         return aws.create_client(service, "us-east-1", **aws.sessions.issue(arn))

@@ -144,13 +144,13 @@ def test_two_stacks_of_one_app_do_not_meet(aws, synth, version):
 
 
 def test_a_destroyed_pipeline_leaves_its_data_and_can_be_deployed_again(
-    aws, synth, deploy, define
+    aws, list_all, synth, deploy, define
 ):
     [before] = deploy("Again", define).values()
     before.put("one", [{"itemId": "1"}])
     run = before.run("one").output["run"]
     aws.destroy("Again", app=str(synth(lambda app: define(cdk.Stack(app, "Again")))))
-    machines = aws.client("stepfunctions").list_state_machines()["stateMachines"]
+    machines = list_all("stepfunctions", "list_state_machines")
     assert before.state_machine_arn not in [
         each["stateMachineArn"] for each in machines
     ]

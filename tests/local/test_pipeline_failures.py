@@ -203,11 +203,11 @@ def test_a_missing_bucket_policy_is_access_denied_in_the_service_s_words(aws, pi
     assert "Insufficient privileges for accessing data in S3" in execution.cause
 
 
-def test_a_denied_action_is_named_with_its_resource(aws, pipeline):
+def test_a_denied_action_is_named_with_its_resource(aws, list_all, pipeline):
     iam = aws.client("iam")
     [role] = [
         each["RoleName"]
-        for each in iam.list_roles()["Roles"]
+        for each in list_all("iam", "list_roles")
         if "CreateJobRole" in each["RoleName"] and "Failures" in each["RoleName"]
     ]
     policy = iam.get_role_policy(RoleName=role, PolicyName="Task")["PolicyDocument"]
@@ -343,12 +343,11 @@ def test_access_that_is_still_propagating_is_waited_for(aws, pipeline):
     assert execution.status == "SUCCEEDED", execution.cause
 
 
-def test_a_function_that_cannot_run_ends_as_unexpected_error(aws, pipeline):
-    functions = aws.client("lambda")
+def test_a_function_that_cannot_run_ends_as_unexpected_error(aws, list_all, pipeline):
     iam = aws.client("iam")
     [role] = [
         each["RoleName"]
-        for each in iam.list_roles()["Roles"]
+        for each in list_all("iam", "list_roles")
         if "StateMachineRole" in each["RoleName"] and "Failures" in each["RoleName"]
     ]
     policy = iam.get_role_policy(RoleName=role, PolicyName="Tasks")["PolicyDocument"]
@@ -356,7 +355,7 @@ def test_a_function_that_cannot_run_ends_as_unexpected_error(aws, pipeline):
     [statement] = narrowed["Statement"]
     [poll] = [
         each["FunctionArn"]
-        for each in functions.list_functions()["Functions"]
+        for each in list_all("lambda", "list_functions")
         if "PollJob" in each["FunctionName"] and "Failures" in each["FunctionName"]
     ]
     statement["Resource"] = [

@@ -294,10 +294,10 @@ def test_errors_of_single_queries_are_reported_beside_the_others(aws, items):
     assert (bad["status"], bad["error"]) == ("failed", "User error: no such thing")
 
 
-def logged(aws):
+def logged(aws, list_all):
     """Read what is in each log group."""
     logs = aws.client("logs")
-    groups = [each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]]
+    groups = [each["logGroupName"] for each in list_all("logs", "describe_log_groups")]
     return {
         group: "\n".join(
             event["message"]
@@ -310,7 +310,7 @@ def logged(aws):
     }
 
 
-def test_no_query_and_no_user_is_in_any_log(aws, items):
+def test_no_query_and_no_user_is_in_any_log(aws, list_all, items):
     items.put("logs", [{"itemId": "0"}, {"itemId": "distinctive-item"}, {"itemId": 7}])
     assert items.run("logs").error == "InvalidInput"
     items.put("logs", [{"itemId": "0"}, {"itemId": "distinctive-item"}])
@@ -318,7 +318,7 @@ def test_no_query_and_no_user_is_in_any_log(aws, items):
     run = execution.output["run"]
     give_up = time.monotonic() + 20
     while True:
-        text = logged(aws)
+        text = logged(aws, list_all)
         if any(run in each and "FunctionLogs" in group for group, each in text.items()):
             break
         assert time.monotonic() < give_up, "the functions logged nothing of the run"

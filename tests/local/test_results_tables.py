@@ -109,10 +109,10 @@ def pipeline(deploy, shop):
 
 
 @pytest.fixture(scope="module")
-def database(aws, pipeline):
+def database(list_all, pipeline):
     [name] = {
         each["Environment"]["Variables"]["RESULTS_DATABASE"]
-        for each in aws.client("lambda").list_functions()["Functions"]
+        for each in list_all("lambda", "list_functions")
         if each["FunctionName"].startswith("Tables-")
     }
     return name
@@ -285,10 +285,10 @@ def ask(lake, query, run, earlier=""):
 
 
 @pytest.fixture
-def finish_role(aws, pipeline):
+def finish_role(list_all, pipeline):
     [role] = [
         each
-        for each in aws.client("iam").list_roles()["Roles"]
+        for each in list_all("iam", "list_roles")
         if each["RoleName"].startswith("Tables-PFinishRole")
     ]
     return role
