@@ -5,6 +5,7 @@ as a whole, any other line on its own. Preparing a run and the command line both
 files with this.
 """
 
+import codecs
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -20,16 +21,20 @@ _GZIP: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
 _UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
-# The usual spelling of lines that need no closer look, and what they come to.
-_TEXT: Final = rb"[^\"\\\x00-\x1f]"
-_CONDITION: Final = rb"ITEMS\.\w++ *+= *+\\\"[^\"'\\\x00-\x1f]*+\\\""
+# The usual spelling of lines that need no closer look, and what they come to. It has
+# the escapes of `json.dumps`, but for ASCII, which may mean something, and for pairs.
+_TEXT: Final = rb"[^%b]*+(?:\\u(?!00[0-7]|[dD][89a-fA-F])[0-9a-fA-F]{4}[^%b]*+)*+"
+_BUT: Final = rb"\"\\\x00-\x1f"
+_CONDITION: Final = rb"ITEMS\.\w++ *+= *+\\\"(?!\\\")%b\\\"" % (
+    _TEXT % (b"'" + _BUT, b"'" + _BUT)
+)
 _VALUES: Final = {
-    limits.ITEM_AFFINITY: rb"%b{1,%d}+" % (_TEXT, limits.MAX_ITEM_ID_LENGTH),
+    limits.ITEM_AFFINITY: rb"(?=[^\"]{1,%d}+\")" % limits.MAX_ITEM_ID_LENGTH
+    + _TEXT % (_BUT, _BUT),
     limits.ITEM_ATTRIBUTE_AFFINITY: rb"%b(?: ++AND ++%b)*+" % (_CONDITION, _CONDITION),
 }
-
-
 _USUAL: Final = rb"[ \t]*+\{ ?\"%b\" ?: ?\"(%b)\" ?\}[ \t\r]*+"
+_unescape: Final = codecs.getdecoder("raw_unicode_escape")
 # Keeps lists short: a pause for whoever writes the queries.
 _AT_ONCE: Final = 500
 
@@ -198,8 +203,11 @@ def _checked(
             following = number + 1
             size += len(line)
             match = usual(line) if len(line) <= MAX_LINE_BYTES else None
-            if match and (line.isascii() or _is_utf_8(line)):
-                good.queries.append(text % match[1])
+            if match and (line.isascii() or _is_plain_utf_8(line)):
+                value = match[1]
+                if value.find(b"\\u") >= 0:
+                    value = _unescape(value)[0].encode()
+                good.queries.append(text % value)
                 continue
             found = queries.check(line, recipe, placeholders)
             if isinstance(found, queries.Query):
@@ -219,7 +227,10 @@ def _checked(
         yield good
 
 
-def _is_utf_8(line: bytes) -> bool:
+def _is_plain_utf_8(line: bytes) -> bool:
+    """Tell whether a line is UTF-8, without escapes: those are undone in ASCII only."""
+    if b"\\u" in line:
+        return False
     try:
         line.decode()
     except UnicodeDecodeError:

@@ -262,6 +262,7 @@ PIECES = [
     *(b"{", b"}", b'"', b'\\"', b"\\", b":", b",", b" ", b"\t", b"\r", b"[", b"]"),
     *(b"itemId", b"itemAttributes", b'"filterValues": {"A": "1"}', b"ITEMS.a", b"="),
     *(b" AND ", b"'", b"5", b"x", b"\\u0041", b"\\ud83c", b"\\n", b"\\x", b"null"),
+    *(b"\\u00e9", b"\\uD83C\\uDF83", b"\\uFFFF", b"\\u0022", b"\\U0001f383", b"\\u"),
     *(b"\xc3\xa9", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\0", b"\x7f", b"\x0b", b"\x0c"),
     *(b"\x1c", b"\xc2\x85", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b"//", b"NaN", b"1e999"),
 ]
@@ -269,10 +270,12 @@ USUAL = [
     b'{"itemId": "105"}',
     b'{"itemId":"1"}',
     b'{"itemId": "\xc3\xa9"}',
+    b'{"itemId": "\\u00e9"}',
     b'{"itemId": "\xc3"}',
     b'{"itemAttributes": "ITEMS.a = \\"\xff\\""}',
     rb'{"itemAttributes": "ITEMS.a = \"x\" AND ITEMS.b = \"y\""}',
-    rb'{"itemAttributes":"ITEMS.genres=\"x\""}',
+    rb'{"itemAttributes":"ITEMS.genres=\"x\u20ac\""}',
+    rb'{"itemAttributes": "ITEMS.a = \"\""}',
     rb'{"itemId": "1", "filterValues": {"A": "\"x\",\"y\""}}',
     rb'{"filterValues": {"A": "5", "B": "\"y\""}, "itemAttributes": "ITEMS.a = 5"}',
 ]
