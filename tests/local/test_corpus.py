@@ -154,8 +154,11 @@ def test_what_can_be_used_is_run_to_the_end(name, pipelines, folders, ends):
     assert counts["distinct"] == said["accepted"]["different"]
     ids = sorted(row["query_id"] for row in pipeline.queries(output["run"]))
     assert ids == [f"q{number:06d}" for number in range(1, queries + 1)]
+    notes = [each.removeprefix(f"queries/{name}/") for each in manifest["notes"]]
+    assert notes == said["accepted"].get("notes", [])
     told = told_by_validate(name, folders[name])
     assert told["problem"] is None
+    assert [each.removeprefix(f"{folders[name]}/") for each in told["notes"]] == notes
     assert (told["queries"], told["distinct"]) == (queries, counts["distinct"])
 
 

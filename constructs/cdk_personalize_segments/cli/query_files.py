@@ -36,6 +36,7 @@ class Checker:
     Attributes:
         deal: The queries so far, dealt out as a run would.
         files: What was found in each file that was read.
+        has_needless_values: Whether a line has filterValues that no filter asks for.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Checker:
         self.recipe = recipe
         self.deal = dealing.Deal(recipe, num_results)
         self.files: list[FileCounts] = []
+        self.has_needless_values = False
         self._placeholders = placeholders
         self._doubts: Counter[str] = Counter()
 
@@ -81,6 +83,8 @@ class Checker:
                     continue
                 bad += 1
                 for column, reason in found.problems:
+                    if reason == queries.NO_PLACEHOLDERS:
+                        self.has_needless_values = True
                     yield BadLine(file, found.line, column, reason)
             self.files.append(FileCounts(file, self.deal.lines - before, bad))
 
