@@ -155,8 +155,11 @@ def _prepare_speed(runner: Runner, sizes: Sizes) -> Iterator[Row]:
     runs = {"queries": sizes.attributes, "times": sizes.attribute_runs}
     for kind, arguments, limit in (
         ("item", {"queries": sizes.items}, 1.5),
+        ("item, escapes", {"queries": sizes.items // 5}, 1.5),
         ("item, filter values", {"queries": sizes.items // 5}, None),
         ("attribute", runs, 2.5),
+        ("attribute, escapes", runs, 2.5),
+        ("attribute, number", runs, None),
         ("attribute, filter values", runs, None),
     ):
         prepared, parsed, decoded = runner.alternately(

@@ -24,12 +24,18 @@ _VALUES: Final = rb', "filterValues": {"COUNTRY": "\"Japan\",\"France\""}'
 _MANY_VALUES: Final = b', "filterValues": {"COUNTRY": "%b"}' % b",".join(
     rb"\"country%04d\"" % each for each in range(121)
 )
+# As `json.dumps` writes what is not ASCII.
+_ESCAPED: Final = _ATTRIBUTES.replace(b"Comedy", rb"Com\u00e9die")
+_WITH_NUMBER: Final = _ATTRIBUTES.replace(rb"\"%08d\"", b"%08d")
 # The number of the line goes in at the only place for one.
 QUERIES: Final = {
     "item": b'{"itemId": "%08d"}\n',
+    "item, escapes": rb'{"itemId": "caf\u00e9 %08d"}' + b"\n",
     "item, filter values": b'{"itemId": "%%08d"%b}\n' % _VALUES,
     "item, 2 KB of filter values": b'{"itemId": "%%08d"%b}\n' % _MANY_VALUES,
     "attribute": b"{%b}\n" % _ATTRIBUTES,
+    "attribute, escapes": b"{%b}\n" % _ESCAPED,
+    "attribute, number": b"{%b}\n" % _WITH_NUMBER,
     "attribute, filter values": b"{%b%b}\n" % (_ATTRIBUTES, _VALUES),
     "repeated": b'{"itemId": "105"%.0a}\n',
     "unusable": b'{"itemID": "%08d"}\n',

@@ -29,7 +29,7 @@ def test_every_case_runs():
     )
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines() if line[:1] > " "] == [
-        *["Prepare"] * 8,
+        *["Prepare"] * 11,
         *["Collect"] * 5,
         "Finish",
         *["Time"] * 4,
