@@ -27,6 +27,22 @@ NO_PLACEHOLDERS: Final = (
     "filterValues is only for a filter with placeholders, and this run has none; "
     "remove it, or give the run its filter"
 )
+# What is not seen: control characters, spaces, byte order marks and the like.
+UNSEEN: Final = (
+    "".join(
+        map(
+            chr,
+            (*range(0x21), *range(0x7F, 0xA1), 0xAD, 0x1680, *range(0x2000, 0x2010)),
+        )
+    )
+    + "\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+)
+# Conversions leave such ends behind, but items may have ids like that.
+_ODD_ENDS: Final = frozenset(UNSEEN + "\"'\u2018\u2019\u201c\u201d")
+_DOUBTED_ENDS: Final = (
+    "item ids that begin or end with a space, a quote or an invisible character (are "
+    "the ids of the items so?)"
+)
 _ESCAPE: Final = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)|.", re.DOTALL)
 
 
@@ -53,6 +69,11 @@ class _DuplicateKeyError(ValueError):
     def __init__(self, key: str) -> None:
         super().__init__()
         self.key = key
+
+
+def starts_query(text: str) -> bool:
+    """Tell whether text looks like the start of a query, to whoever reads it."""
+    return text.lstrip(UNSEEN).startswith("{")
 
 
 def check(
@@ -116,6 +137,8 @@ def _not_text(line: bytes, position: int) -> Problem:
 def _parsed(text: str, recipe: str) -> dict[str, Any] | Problem:
     example = EXAMPLES[recipe]
     if not text.startswith("{"):
+        if starts_query(text):
+            return Problem(1, _unseen(text[0]))
         return Problem(1, f"a line is a JSON object; write {example}")
     try:
         value: dict[str, Any] = _DECODER.decode(text)
@@ -129,6 +152,12 @@ def _parsed(text: str, recipe: str) -> dict[str, Any] | Problem:
     except (ValueError, RecursionError):
         return Problem(1, f"the line cannot be read as JSON; write {example}")
     return value
+
+
+def _unseen(character: str) -> str:
+    name = "byte order mark" if character == "\ufeff" else "character"
+    code = f"U+{ord(character):04X}"
+    return f"an invisible {name}, {code}, stands before the query; delete it"
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -200,7 +229,8 @@ def _value(text: str, value: dict[str, Any], recipe: str) -> list[Problem] | lis
         return _item_attributes(text, value[key])
     length = len(value[key])
     if 1 <= length <= limits.MAX_ITEM_ID_LENGTH:
-        return []
+        ends = (value[key][0], value[key][-1])
+        return [] if _ODD_ENDS.isdisjoint(ends) else [_DOUBTED_ENDS]
     reason = (
         f"itemId has {length} characters; Personalize takes at most "
         f"{limits.MAX_ITEM_ID_LENGTH}"

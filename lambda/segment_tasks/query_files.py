@@ -13,14 +13,13 @@ from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from . import limits, queries
+from .file_kinds import GZIP, other_kind
 from .lines import MAX_LINE_BYTES, split
-from .queries import EXAMPLES, Problem
+from .queries import Problem
 
 _CHUNK: Final = 1024 * 1024
-_GZIP: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
-_UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 # The usual spelling of lines that need no closer look, and what they come to. It has
 # the escapes of `json.dumps`, but for ASCII, which may mean something, and for pairs.
 _TEXT: Final = rb"[^%b]*+(?:\\u(?!00[0-7]|[dD][89a-fA-F])[0-9a-fA-F]{4}[^%b]*+)*+"
@@ -28,9 +27,25 @@ _BUT: Final = rb"\"\\\x00-\x1f"
 _CONDITION: Final = rb"ITEMS\.\w++ *+= *+\\\"(?!\\\")%b\\\"" % (
     _TEXT % (b"'" + _BUT, b"'" + _BUT)
 )
+# Ids that begin or end with these bytes may leave something open.
+_ODD: Final = (
+    rb"[ '\x7f]",
+    rb"\xc2[\x80-\xad]",
+    rb"\xe1\x9a\x80",
+    rb"\xe2[\x80\x81][\x80-\xbf]",
+    rb"\xe3\x80\x80",
+    rb"\xef\xbb\xbf",
+    rb"\\u00[89aA][0-9a-fA-F]",
+    rb"\\u(?:1680|20[0-9a-fA-F]{2}|3000|[fF][eE][fF][fF])",
+)
 _VALUES: Final = {
-    limits.ITEM_AFFINITY: rb"(?=[^\"]{1,%d}+\")" % limits.MAX_ITEM_ID_LENGTH
-    + _TEXT % (_BUT, _BUT),
+    limits.ITEM_AFFINITY: rb"(?!%b)(?=[^\"]{1,%d}+\")%b%b"
+    % (
+        b"|".join(_ODD),
+        limits.MAX_ITEM_ID_LENGTH,
+        _TEXT % (_BUT, _BUT),
+        b"".join(b"(?<!%b)" % each for each in _ODD),
+    ),
     limits.ITEM_ATTRIBUTE_AFFINITY: rb"%b(?: ++AND ++%b)*+" % (_CONDITION, _CONDITION),
 }
 _USUAL: Final = rb"[ \t]*+\{ ?\"%b\" ?: ?\"(%b)\" ?\}[ \t\r]*+"
@@ -87,7 +102,7 @@ def read(
     except _GzipError as error:
         yield _damaged(1, error)
         return
-    if problem := _other_kind([line for _, line in head], recipe):
+    if problem := other_kind([line for _, line in head], recipe):
         yield Bad(head[0][0], [Problem(1, problem)], is_last=True)
     else:
         yield from _checked(chain(head, lines), recipe, placeholders)
@@ -108,7 +123,7 @@ def _damaged(line: int, error: _GzipError) -> Bad:
 def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Undo gzip, told by its first bytes; it may have several members."""
     start, stream = _first_bytes(chunks)
-    if not start.startswith(_GZIP):
+    if not start.startswith(GZIP):
         yield start
         yield from stream
         return
@@ -148,40 +163,6 @@ def _first_bytes(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
         if len(start) >= len(_UTF_8_MARK):
             break
     return start, stream
-
-
-def _other_kind(head: list[bytes], recipe: str) -> str | None:
-    """Say what a file is if it is not JSON Lines, by its first two lines."""
-    if not head:
-        return None
-    first = head[0].strip()
-    example = f"write one query per line, like {EXAMPLES[recipe]}"
-    if first.startswith(_GZIP):
-        return "the file is compressed twice; compress it once"
-    if first.startswith(_UTF_16_MARKS):
-        return "the file is UTF-16; save it as UTF-8"
-    if b"\0" in first:
-        return f"the file is binary; {example}"
-    if first.startswith(b"["):
-        return (
-            f"the file is a JSON array; {example}, without brackets and commas "
-            "(jq -c '.[]' FILE converts it)"
-        )
-    if first == b"{":
-        return (
-            f"the file is JSON over several lines; {example} (jq -c . FILE converts it)"
-        )
-    if any(line.lstrip().startswith(b"{") for line in head):
-        return None
-    try:
-        first.decode()
-    except UnicodeDecodeError:
-        return f"the file is neither JSON nor UTF-8; {example}, in UTF-8"
-    key = queries.KEY_OF_RECIPE[recipe]
-    return (
-        f"the file is a table or a list of plain values, not JSON Lines; {example} "
-        f"(jq -Rc '{{{key}: .}}' FILE converts a list of one per line)"
-    )
 
 
 def _checked(

@@ -264,7 +264,16 @@ PIECES = [
     *(b" AND ", b"'", b"5", b"x", b"\\u0041", b"\\ud83c", b"\\n", b"\\x", b"null"),
     *(b"\\u00e9", b"\\uD83C\\uDF83", b"\\uFFFF", b"\\u0022", b"\\U0001f383", b"\\u"),
     *(b"\xc3\xa9", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\0", b"\x7f", b"\x0b", b"\x0c"),
-    *(b"\x1c", b"\xc2\x85", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b"//", b"NaN", b"1e999"),
+    *(
+        b"\x1c",
+        b"\xc2\x85",
+        b"\xe2\x80\xa8",
+        b"\xef\xbb\xbf",
+        b"\xc2\xa0",
+        b"NaN",
+        b"1e999",
+    ),
+    *(b"//", b"\xe2\x80\x99", b"\xe3\x80\x80", b"\xe1\x9a\x80"),
 ]
 USUAL = [
     b'{"itemId": "105"}',
