@@ -23,6 +23,8 @@ _PATIENT: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 8},
     connect_timeout=5,
     read_timeout=60,
+    # Preparing a run reads and writes several small objects at once.
+    max_pool_connections=20,
 )
 # One call to create and one to describe fit into a function's minute even if neither
 # is answered; whoever called the function tries again.

@@ -8,7 +8,7 @@ files with this.
 import codecs
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
@@ -87,7 +87,10 @@ class Bad(NamedTuple):
 
 
 def read(
-    chunks: Iterable[bytes], recipe: str, placeholders: frozenset[str] | None
+    chunks: Iterable[bytes],
+    recipe: str,
+    placeholders: frozenset[str] | None,
+    weigh: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Good | Bad]:
     """Read a query file: every query, and every line that is none.
 
@@ -95,8 +98,9 @@ def read(
         chunks: The file's content, in pieces of any size.
         recipe: The recipe's name, a key of `limits.QUERIES_PER_FILE`.
         placeholders: As for `queries.check`.
+        weigh: Is told how many bytes are read, uncompressed, piece by piece.
     """
-    lines = _numbered(split(_unmarked(_decompressed(chunks))))
+    lines = _numbered(split(_unmarked(_weighed(_decompressed(chunks), weigh))))
     try:
         head = list(islice(lines, 2))
     except _GzipError as error:
@@ -146,6 +150,12 @@ def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 inside = False
     if inside:
         raise _GzipError("the compressed file is cut off here")
+
+
+def _weighed(chunks: Iterable[bytes], weigh: Callable[[int], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        weigh(len(chunk))
+        yield chunk
 
 
 def _unmarked(chunks: Iterable[bytes]) -> Iterator[bytes]:

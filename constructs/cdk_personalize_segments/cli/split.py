@@ -80,6 +80,7 @@ def _write(
         lines = 0
         with (folder / _FILE).open("wb") as stream:
             while following is not None:
+                deal.weigh(len(following) + 1)
                 deal.add([following])
                 if deal.problem():
                     break
