@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from . import objects
+from .clients import S3_AT_ONCE
 from .dealing import Deal
 from .locations import Locations
 
 _CONTENT_TYPE: Final = "application/x-ndjson"
-_AT_ONCE: Final = 8
 
 
 class PartsWriter:
@@ -36,8 +36,7 @@ class PartsWriter:
         self._input: objects.ObjectWriter | None = None
         self._stretches: list[dict[str, Any]] = []
         self._written: set[str] = set()
-        # Writing a small object is mostly waiting: several are written at once.
-        self._pool = ThreadPoolExecutor(_AT_ONCE)
+        self._pool = ThreadPoolExecutor(S3_AT_ONCE)
         self._pending: deque[Future[None]] = deque()
         self._stopped = False
         # Of each line that repeats a query: the query's number, the line's among all,
@@ -143,7 +142,7 @@ class PartsWriter:
 
     def _later(self, do: Callable[..., None], *given: object) -> None:
         """Do something beside what follows; not too much may be undone."""
-        if len(self._pending) == _AT_ONCE:
+        if len(self._pending) == S3_AT_ONCE:
             self._pending.popleft().result()
         self._pending.append(self._pool.submit(do, *given))
 

@@ -8,12 +8,12 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from . import limits, objects
+from .clients import S3_AT_ONCE
 from .failures import InvalidInput
 from .locations import Locations, uri
 from .objects import ObjectReader, Version
 
-# Reading a small file is mostly waiting: so many are fetched at once, up to this size.
-AT_ONCE: Final = 8
+# Files of up to this size are fetched whole, before it is their turn.
 _SMALL_BYTES: Final = 1024 * 1024
 
 
@@ -30,9 +30,9 @@ class Source(NamedTuple):
 def opened(bucket: str, files: list[Version]) -> Generator[Source, None, None]:
     """Return files in their order, while those that follow are fetched."""
     following = iter(files)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(S3_AT_ONCE) as pool:
         ahead = deque(
-            _fetched(pool, bucket, each) for each in islice(following, AT_ONCE)
+            _fetched(pool, bucket, each) for each in islice(following, S3_AT_ONCE)
         )
         while ahead:
             yield ahead.popleft()

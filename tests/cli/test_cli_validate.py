@@ -159,6 +159,22 @@ def test_more_files_than_a_run_reads_are_told(cli, queries, monkeypatch):
     assert "3 query files are more than the 2 that one run reads" in result.output
 
 
+def test_more_bytes_than_a_run_reads_are_told_and_split(
+    cli, queries, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(limits, "MAX_QUERY_BYTES", 50)
+    file = queries(*[{"itemId": "1"}] * 7)
+    result = cli("validate", file, "--recipe", "item-affinity")
+    assert result.exit_code == 1
+    assert "more than 50 bytes, uncompressed and with repeated queries" in result.output
+    to = tmp_path / "runs"
+    assert split(cli, file, to).exit_code == 0
+    sizes = [len(each.read_text().splitlines()) for each in sorted(to.glob("*/*"))]
+    assert sizes == [3, 3, 1]
+    for folder in to.iterdir():
+        assert cli("validate", folder, "--recipe", "item-affinity").exit_code == 0
+
+
 def test_what_a_run_would_note_is_noted(cli, queries):
     empty = queries(name="empty.jsonl")
     file = queries({"itemAttributes": "ITEMS.YEAR = 1999"})
