@@ -27,7 +27,10 @@ _BUT: Final = rb"\"\\\x00-\x1f"
 _CONDITION: Final = rb"ITEMS\.\w++ *+= *+\\\"(?!\\\")%b\\\"" % (
     _TEXT % (b"'" + _BUT, b"'" + _BUT)
 )
-# Ids that begin or end with these bytes may leave something open.
+# Ids that begin and end with the first of these leave nothing open; those that begin or
+# end with others may.
+_PLAIN: Final = rb"[!#-&(-\[\]-~]"
+_ESCAPE: Final = rb"\\u[0-9a-fA-F]{4}"
 _ODD: Final = (
     rb"[ '\x7f]",
     rb"\xc2[\x80-\xad]",
@@ -39,11 +42,14 @@ _ODD: Final = (
     rb"\\u(?:1680|20[0-9a-fA-F]{2}|3000|[fF][eE][fF][fF])",
 )
 _VALUES: Final = {
-    limits.ITEM_AFFINITY: rb"(?!%b)(?=[^\"]{1,%d}+\")%b%b"
+    limits.ITEM_AFFINITY: rb"(?:(?=%b)|(?!%b))(?=[^\"]{1,%d}+\")%b(?:(?<=%b)(?<!%b)|%b)"
     % (
+        _PLAIN,
         b"|".join(_ODD),
         limits.MAX_ITEM_ID_LENGTH,
         _TEXT % (_BUT, _BUT),
+        _PLAIN,
+        _ESCAPE,
         b"".join(b"(?<!%b)" % each for each in _ODD),
     ),
     limits.ITEM_ATTRIBUTE_AFFINITY: rb"%b(?: ++AND ++%b)*+" % (_CONDITION, _CONDITION),
