@@ -35,7 +35,7 @@ $(CDK): package-lock.json $(READY)
 demo: setup
 	@$(BIN)/python examples/demo.py $(if $(DATA),--data "$(DATA)") $(if $(QUERIES),--queries "$(QUERIES)")
 
-# Nothing else should run meanwhile; it takes some 5 minutes.
+# Nothing else should run meanwhile; it takes some 8 minutes.
 bench: setup
 	@$(BIN)/python benchmarks/bench.py
 
