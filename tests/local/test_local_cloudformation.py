@@ -270,7 +270,7 @@ def test_what_a_template_cannot_have_is_refused_by_name(
 
 
 def test_an_operation_that_is_not_honoured_is_refused_by_name(stack: Stack) -> None:
-    with pytest.raises(ClientError, match="detect_stack_drift") as error:
+    with pytest.raises(ClientError, match="DetectStackDrift") as error:
         stack.client.detect_stack_drift(StackName="any")
     assert error.value.response["Error"]["Code"] == "NotImplemented"
 

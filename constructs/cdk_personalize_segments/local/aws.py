@@ -2,7 +2,9 @@
 
 import atexit
 import os
+import random
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -61,7 +63,13 @@ class LocalAws:
     sessions: "Sessions"
 
     def __init__(
-        self, region: str = "us-east-1", speed: float | None = None, port: int = 0
+        self,
+        region: str = "us-east-1",
+        speed: float | None = None,
+        port: int = 0,
+        *,
+        begins: datetime | None = None,
+        seed: int = 0,
     ) -> None:
         """Describe an account; `start`, or `with`, brings it up.
 
@@ -69,11 +77,18 @@ class LocalAws:
             region: The Region that clients and deployments use.
             speed: Virtual seconds per real second, or None to jump over every wait.
             port: The port to listen on, or 0 for any free one.
+            begins: The first instant of the virtual clock, with a time zone; the real
+                time if None.
+            seed: What made-up names and ids, jitter and `$random` follow from: two
+                accounts with the same seed and beginning, used alike, do the same.
         """
         self.region = region
         self.account_id = ACCOUNT_ID
         self._speed = speed
         self._port = port
+        self._begins = begins
+        self._seed = seed
+        self._chances: dict[str, random.Random] = {}
         self._server: Any = None
         self._middlewares: list[Middleware] = []
         self._clients: dict[tuple[str, str], Any] = {}
@@ -100,7 +115,7 @@ class LocalAws:
         from cdk_personalize_segments.local import bridges
         from cdk_personalize_segments.local.server import Server
 
-        self.clock = Clock(speed=self._speed)
+        self.clock = Clock(start=self._begins, speed=self._speed)
         _started = self
         # Functions run in processes, which must not outlive this one.
         atexit.register(self.stop)
@@ -127,6 +142,7 @@ class LocalAws:
         bridges.remove_all()
         self._middlewares.clear()
         self._clients.clear()
+        self._chances.clear()
         self._cdk = None
         _started = None
 
@@ -142,6 +158,18 @@ class LocalAws:
     ) -> None:
         """Stop serving."""
         self.stop()
+
+    def chance(self, purpose: str) -> random.Random:
+        """Give the source of chance for something, which follows from the seed.
+
+        Args:
+            purpose: What draws from it. Each has a source of its own, so that how
+                others draw makes no difference.
+        """
+        return self._chances.setdefault(
+            purpose,
+            random.Random(f"{self._seed}/{purpose}"),  # noqa: S311
+        )
 
     def add_middleware(self, wrap: "Middleware") -> None:
         """Look at every request before moto does.

@@ -7,6 +7,7 @@ from moto.core.models import MockAWS
 from moto.moto_api._internal.models import moto_api_backend
 
 from cdk_personalize_segments.local import (
+    api,
     cloudformation,
     enforcement,
     function_configuration,
@@ -41,8 +42,9 @@ def install_all(aws: "LocalAws") -> None:
         stepfunctions,
         personalize,
         cloudformation,
-        # Last, so that it looks at a request before all others do.
         enforcement,
+        # Last, so that it looks at a request before all others do.
+        api,
     ):
         bridge.install(aws)
 

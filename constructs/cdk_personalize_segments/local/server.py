@@ -47,11 +47,10 @@ class Server:
         Raises:
             LocalAwsError: The port is taken.
         """
-        application: WSGIApplication = _with_named_errors(
-            DomainDispatcherApplication(create_backend_app)
-        )
+        application: WSGIApplication = DomainDispatcherApplication(create_backend_app)
         for wrap in middlewares:
             application = wrap(application)
+        application = _with_named_errors(application)
         with _listening(port) as listener:
             self.port: int = listener.getsockname()[1]
             self._server = make_server(
@@ -106,9 +105,9 @@ def _with_named_errors(application: "WSGIApplication") -> "WSGIApplication":
             status, code = "501 Not Implemented", "NotImplemented"
             message = f"local AWS does not honour this request: {error}"
         except Exception as error:
-            _log.exception("A request failed inside moto")
+            _log.exception("A request failed inside local AWS")
             status, code = "500 Internal Server Error", "InternalFailure"
-            message = f"local AWS failed inside moto: {error!r}"
+            message = f"local AWS failed: {error!r}"
         body, content_type = _error_body(environ, code, message)
         headers = [
             ("Content-Type", content_type),

@@ -144,7 +144,7 @@ def test_an_operation_that_is_not_emulated_is_named(client):
     code, message = refused(client.list_campaigns)
 
     assert code == "NotImplemented"
-    assert "ListCampaigns is not emulated" in message
+    assert "ListCampaigns of personalize is not emulated" in message
 
 
 def test_another_region_is_refused(aws):

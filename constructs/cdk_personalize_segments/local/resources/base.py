@@ -1,11 +1,10 @@
 """What a kind of CloudFormation resource is, to the stack that has one."""
 
 import contextlib
-import random
 import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from botocore.exceptions import ClientError
@@ -40,7 +39,6 @@ class Place:
     region: str
     stack_name: str
     adopts: bool
-    _random: random.Random = field(default_factory=random.SystemRandom, compare=False)
 
     def client(self, service: str) -> Client:
         """Give a boto3 client, as CloudFormation would use."""
@@ -57,7 +55,8 @@ class Place:
             logical_id: The resource's logical id.
             longest: How long the service lets it be.
         """
-        characters = self._random.choices(
+        chance = self.aws.chance(f"{self.region}/{self.stack_name}/{logical_id}")
+        characters = chance.choices(
             string.ascii_uppercase + string.digits, k=_RANDOM_LENGTH
         )
         left = longest - _RANDOM_LENGTH - 2

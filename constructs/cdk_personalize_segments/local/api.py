@@ -1,0 +1,201 @@
+"""Which API operations local AWS honours; all others are refused by name.
+
+moto answers many more, but leaves out parameters and effects without a word. An
+operation is added here when a test has shown that it does what AWS does.
+"""
+
+import io
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
+
+from moto.core.request import Request
+from moto.core.routing import get_service_router
+from werkzeug.exceptions import NotFound
+
+from cdk_personalize_segments.local.personalize.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from cdk_personalize_segments.local.aws import LocalAws
+
+
+@dataclass(frozen=True)
+class Service:
+    """The operations of a service that are honoured.
+
+    Attributes:
+        ours: Those that local AWS answers itself.
+        moto: Those that moto answers, as they were found right.
+    """
+
+    ours: frozenset[str] = frozenset()
+    moto: frozenset[str] = frozenset()
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+SERVICES: Final[Mapping[str, Service]] = {
+    "cloudformation": Service(
+        ours=_names(
+            "CreateChangeSet CreateStack DeleteChangeSet DeleteStack DescribeChangeSet "
+            "DescribeStackEvents DescribeStackResource DescribeStackResources "
+            "DescribeStacks ExecuteChangeSet GetTemplate GetTemplateSummary "
+            "ListChangeSets ListExports ListImports ListStackResources ListStacks "
+            "UpdateStack UpdateTerminationProtection"
+        )
+    ),
+    "ecr": Service(
+        moto=_names(
+            "CreateRepository DeleteRepository DescribeRepositories GetLifecyclePolicy "
+            "GetRepositoryPolicy PutImageTagMutability PutLifecyclePolicy "
+            "SetRepositoryPolicy"
+        )
+    ),
+    "glue": Service(
+        moto=_names(
+            "BatchCreatePartition BatchGetPartition CreateDatabase CreatePartition "
+            "CreateTable DeleteDatabase DeletePartition DeleteTable GetDatabase "
+            "GetDatabases GetPartition GetPartitions GetTable GetTables "
+            "UpdateDatabase UpdatePartition UpdateTable"
+        )
+    ),
+    "iam": Service(
+        moto=_names(
+            "AttachRolePolicy CreatePolicy CreatePolicyVersion CreateRole DeletePolicy "
+            "DeletePolicyVersion DeleteRole DeleteRolePermissionsBoundary "
+            "DeleteRolePolicy DetachRolePolicy GetPolicy GetPolicyVersion GetRole "
+            "GetRolePolicy ListAttachedRolePolicies ListEntitiesForPolicy "
+            "ListPolicies ListPolicyVersions ListRolePolicies ListRoleTags ListRoles "
+            "PutRolePermissionsBoundary PutRolePolicy TagRole UntagRole "
+            "UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription"
+        )
+    ),
+    "kms": Service(
+        moto=_names(
+            "CreateKey DescribeKey GetKeyPolicy ListKeys PutKeyPolicy "
+            "ScheduleKeyDeletion UpdateKeyDescription"
+        )
+    ),
+    "lambda": Service(
+        ours=_names("Invoke"),
+        moto=_names(
+            "AddPermission CreateFunction DeleteFunction GetFunction "
+            "GetFunctionConfiguration GetPolicy ListFunctions ListTags "
+            "ListVersionsByFunction PublishVersion RemovePermission TagResource "
+            "UntagResource UpdateFunctionCode UpdateFunctionConfiguration"
+        ),
+    ),
+    "logs": Service(
+        moto=_names(
+            "CreateLogGroup CreateLogStream DeleteLogGroup DeleteRetentionPolicy "
+            "DescribeLogGroups DescribeLogStreams FilterLogEvents GetLogEvents "
+            "ListTagsForResource PutLogEvents PutRetentionPolicy TagResource "
+            "UntagResource"
+        )
+    ),
+    "personalize": Service(ours=frozenset(OPERATIONS)),
+    "s3": Service(
+        moto=_names(
+            "AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket "
+            "CreateMultipartUpload DeleteBucket DeleteBucketEncryption "
+            "DeleteBucketLifecycle DeleteBucketOwnershipControls DeleteBucketPolicy "
+            "DeleteBucketTagging DeleteObject DeleteObjects DeletePublicAccessBlock "
+            "GetBucketAcl GetBucketEncryption GetBucketLifecycleConfiguration "
+            "GetBucketLocation GetBucketOwnershipControls GetBucketPolicy "
+            "GetBucketTagging GetBucketVersioning GetObject GetObjectTagging "
+            "GetPublicAccessBlock HeadBucket HeadObject ListBuckets "
+            "ListMultipartUploads ListObjectVersions ListObjects ListObjectsV2 "
+            "ListParts PutBucketAcl PutBucketEncryption "
+            "PutBucketLifecycleConfiguration PutBucketOwnershipControls "
+            "PutBucketPolicy PutBucketTagging PutBucketVersioning PutObject "
+            "PutObjectTagging PutPublicAccessBlock UploadPart"
+        )
+    ),
+    "ssm": Service(moto=_names("DeleteParameter GetParameter PutParameter")),
+    "stepfunctions": Service(
+        ours=_names(
+            "DescribeExecution DescribeStateMachineForExecution GetExecutionHistory "
+            "ListExecutions StartExecution StopExecution"
+        ),
+        moto=_names(
+            "CreateStateMachine DeleteStateMachine DescribeStateMachine "
+            "ListStateMachines ListTagsForResource TagResource UntagResource "
+            "UpdateStateMachine"
+        ),
+    ),
+    "sts": Service(moto=_names("AssumeRole GetCallerIdentity")),
+    "xray": Service(moto=_names("PutTraceSegments")),
+}
+"""The services, as boto3 calls them."""
+
+# Where a signature names a service by another name than boto3 does.
+_CALLED: Final = {"monitoring": "cloudwatch", "states": "stepfunctions"}
+_SIGNED: Final = re.compile(r"/([^/\s]+)/aws4_request")
+_CBOR: Final = re.compile(r"/service/[^/]+/operation/(\w+)")
+
+
+def install(aws: "LocalAws") -> None:
+    """Refuse what is not honoured before moto sees it.
+
+    Args:
+        aws: The local AWS.
+    """
+    aws.add_middleware(_refusing)
+
+
+def _refusing(application: "WSGIApplication") -> "WSGIApplication":
+    def answer(
+        environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        # A raised NotImplementedError becomes an answer in the service's protocol.
+        _check(environ)
+        return application(environ, start_response)
+
+    return answer
+
+
+def _check(environ: "WSGIEnvironment") -> None:
+    """Check a request that is signed; those that are not are presigned S3 URLs."""
+    signed = _SIGNED.search(environ.get("HTTP_AUTHORIZATION", ""))
+    if signed is None:
+        return
+    name = _CALLED.get(signed[1], signed[1])
+    if name not in SERVICES:
+        raise NotImplementedError(
+            f"{name} is not emulated; there are {', '.join(sorted(SERVICES))}"
+        )
+    operation = _operation(name, environ)
+    service = SERVICES[name]
+    if operation not in service.ours | service.moto:
+        raise NotImplementedError(
+            f"{operation} of {name} is not emulated; docs/local-aws.md lists what is"
+        )
+
+
+def _operation(service: str, environ: "WSGIEnvironment") -> str:
+    """Tell which operation a request is for."""
+    target = environ.get("HTTP_X_AMZ_TARGET")
+    if target:
+        return str(target.rpartition(".")[2])
+    cbor = _CBOR.fullmatch(environ["PATH_INFO"])
+    if cbor:
+        return cbor[1]
+    if "x-www-form-urlencoded" in environ.get("CONTENT_TYPE", ""):
+        return parse_qs(_body(environ).decode()).get("Action", [""])[0]
+    try:
+        return str(get_service_router(service).match(Request(environ))[0].name)
+    except NotFound:
+        return f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+
+
+def _body(environ: "WSGIEnvironment") -> bytes:
+    """Read a request's body, which stays readable."""
+    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body
