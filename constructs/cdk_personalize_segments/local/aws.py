@@ -50,7 +50,23 @@ class LocalAws:
     against it with `environment`. Nothing here ever calls real AWS. There can be one
     at a time in a process.
 
+    Functions run in processes of their own, as close to Lambda as it gets. With
+    `in_process` they run in threads of this process instead, which start many times
+    quicker and answer, fail and log alike: with their own environment, credentials,
+    modules, globals and log, warm as long as they are kept. Threads cannot do all that
+    processes can:
+
+    - Their memory is not limited, and one that is too slow cannot be killed: its caller
+      gets the time-out in time, and the thread ends at its next step in Python.
+    - What acts on a whole process is refused by name: `os._exit`, `os.kill`,
+      `os.chdir`, starting processes. The current folder is this process's.
+    - The standard library and the SDK are shared, so what a function changes inside
+      their modules, warning filters and signal handlers included, it changes for all.
+      Extension modules that load once in a process load in one function only.
+
     Attributes:
+        in_process: Whether functions run in threads of this process; it may be changed
+            at any time, and counts from the next invocation.
         region: The Region that clients and deployments use.
         account_id: The account, 123456789012.
         clock: The virtual clock, once started.
@@ -70,6 +86,7 @@ class LocalAws:
         *,
         begins: datetime | None = None,
         seed: int = 0,
+        in_process: bool = False,
     ) -> None:
         """Describe an account; `start`, or `with`, brings it up.
 
@@ -81,9 +98,12 @@ class LocalAws:
                 time if None.
             seed: What made-up names and ids, jitter and `$random` follow from: two
                 accounts with the same seed and beginning, used alike, do the same.
+            in_process: Whether functions run in threads of this process, rather than
+                in processes of their own.
         """
         self.region = region
         self.account_id = ACCOUNT_ID
+        self.in_process = in_process
         self._speed = speed
         self._port = port
         self._begins = begins
@@ -112,16 +132,18 @@ class LocalAws:
             )
         patching.check_moto()
         # Late: these import moto, which the extra `local` brings.
-        from cdk_personalize_segments.local import bridges
+        from cdk_personalize_segments.local import bridges, direct, service_models
         from cdk_personalize_segments.local.server import Server
 
         self.clock = Clock(start=self._begins, speed=self._speed)
         _started = self
-        # Functions run in processes, which must not outlive this one.
+        # Functions may run in processes, which must not outlive this one.
         atexit.register(self.stop)
         try:
             bridges.install_all(self)
             self._server = Server(self._port, self._middlewares)
+            direct.install(self._server)
+            service_models.install()
         except BaseException:
             self.stop()
             raise

@@ -5,6 +5,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
 
@@ -16,6 +17,7 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import make_server
 
 from cdk_personalize_segments.local.errors import LocalAwsError
+from cdk_personalize_segments.local.untyped import Moto
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,6 +32,8 @@ class Server:
     """An HTTP server with moto behind it.
 
     Attributes:
+        application: What answers its requests.
+        listener: What takes them from connections.
         port: The port that it listens on.
     """
 
@@ -47,22 +51,22 @@ class Server:
         Raises:
             LocalAwsError: The port is taken.
         """
-        application: WSGIApplication = DomainDispatcherApplication(create_backend_app)
+        application: WSGIApplication = _Dispatcher(create_backend_app)
         for wrap in middlewares:
             application = wrap(application)
-        application = _with_named_errors(application)
-        with _listening(port) as listener:
-            self.port: int = listener.getsockname()[1]
-            self._server = make_server(
+        self.application = _with_named_errors(application)
+        with _listening(port) as bound:
+            self.port: int = bound.getsockname()[1]
+            self.listener = make_server(
                 "127.0.0.1",
                 self.port,
-                application,
+                self.application,
                 threaded=True,
                 request_handler=_QuietHandler,
-                fd=listener.fileno(),
+                fd=bound.fileno(),
             )
         self._thread = threading.Thread(
-            target=self._server.serve_forever,
+            target=self.listener.serve_forever,
             args=(_STOP_SECONDS,),
             name="local-aws",
             daemon=True,
@@ -71,9 +75,20 @@ class Server:
 
     def stop(self) -> None:
         """Stop listening; requests under way end by themselves."""
-        self._server.shutdown()
+        self.listener.shutdown()
         self._thread.join()
-        self._server.server_close()
+        self.listener.server_close()
+
+
+class _Dispatcher(DomainDispatcherApplication):
+    """Remembers which part of moto answers for which host, which takes long to find."""
+
+    def __init__(self, create_app: Moto) -> None:
+        super().__init__(create_app)
+        self._find = cache(super().get_backend_for_host)
+
+    def get_backend_for_host(self, host: str | None) -> Moto:
+        return self._find(host)
 
 
 def _listening(port: int) -> socket.socket:

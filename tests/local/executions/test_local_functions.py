@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 
 from cdk_personalize_segments.local.functions.runner import Function, FunctionRunner
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 ECHO = """
 import os
 calls = 0
@@ -420,6 +422,7 @@ def runners(local_aws, zipped):
             credentials=local_aws.sessions.issue,
             may=lambda *_: False,
             now=lambda: datetime.now(UTC),
+            in_process=lambda: False,
             plain=plain,
         )
 

@@ -1,4 +1,4 @@
-"""Lambda functions that really run: the deployed zip, in processes of their own.
+"""Lambda functions that really run: the deployed zip, in processes or threads.
 
 The Python is the one that local AWS runs on, whatever the function's runtime. A
 function's memory is watched ten times a second; its ephemeral storage is the machine's
@@ -46,7 +46,7 @@ class Invocation:
 
 
 def install(aws: "LocalAws") -> None:
-    """Run functions in processes rather than in Docker.
+    """Run functions in processes or threads rather than in Docker.
 
     Args:
         aws: The local AWS.
@@ -61,6 +61,7 @@ def install(aws: "LocalAws") -> None:
         credentials=aws.sessions.issue,
         may=lambda role, action, resource: _may(aws, role, action, resource),
         now=aws.clock.now,
+        in_process=lambda: aws.in_process,
     )
     aws.clock.on_stop(_runner.close)
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import IO, Final
 
+from cdk_personalize_segments.local.functions.lines import Lines
+
 _LONGEST_DRAIN: Final = 0.2
 
 
@@ -20,8 +22,7 @@ class Output:
             tell: Is told each line.
         """
         self._pipe = pipe
-        self._tell = tell
-        self._rest = b""
+        self._lines = Lines(tell)
         self._reading = threading.Lock()
         self._thread = threading.Thread(
             target=self._read, name="function-output", daemon=True
@@ -33,7 +34,10 @@ class Output:
         give_up = time.monotonic() + _LONGEST_DRAIN
         while time.monotonic() < give_up:
             with self._reading:
-                if not self._thread.is_alive() or not self._is_waiting():
+                if not self._thread.is_alive():
+                    return
+                if not self._is_waiting():
+                    self._lines.end_line()
                     return
             time.sleep(0)
 
@@ -51,16 +55,10 @@ class Output:
                 select.select([self._pipe], [], [])
                 with self._reading:
                     written = self._pipe.read(65_536)
-                    self._tell_lines(written or b"\n")
-                if not written:
-                    return
+                    if not written:
+                        self._lines.close()
+                        return
+                    self._lines.write(written)
         except (OSError, ValueError):
             # Closed: what wrote to it has ended.
             return
-
-    def _tell_lines(self, written: bytes) -> None:
-        *lines, self._rest = (self._rest + written).split(b"\n")
-        for line in lines:
-            if line:
-                # Runtimes keep a traceback in one event by carriage returns.
-                self._tell(line.decode(errors="replace").replace("\r", "\n"))

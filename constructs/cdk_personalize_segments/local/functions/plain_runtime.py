@@ -1,8 +1,8 @@
-"""A Lambda runtime in plain Python, for where AWS's own does not install.
+"""A Lambda runtime in plain Python, for where AWS's own does not install or fit.
 
-It is run as a script in a function's process, never imported, and only needs the
-standard library. It speaks the runtime API and gives errors and log lines the shapes
-that AWS's client gives them:
+It is run as a script in a function's process, or as a module of a function's sandbox,
+and only needs the standard library. It speaks the runtime API and gives errors and log
+lines the shapes that AWS's client gives them:
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
@@ -11,16 +11,67 @@ import http.client
 import importlib
 import json
 import logging
+import math
 import os
+import re
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NoReturn, Protocol
 
-_API = "/2018-06-01/runtime"
+# Of frames that are not the function's.
+_OURS = os.path.dirname(__file__)  # noqa: PTH120
+# Those that escape only the characters of JSON itself.
+_UNESCAPED = {f"AWS_Lambda_python3.{minor}" for minor in range(12, 16)}
+# Before numbers, in what is to be written without the quotes of a string.
+_MARK = f"decimal-{os.urandom(8).hex()}-"
+_NUMBER = re.compile(f'"{_MARK}(.*?)"')
+# In AWS's words.
+_UNHANDLED = (
+    "LAMBDA_WARNING: Unhandled exception. The most likely cause is an issue in the "
+    "function code. However, in rare cases, a Lambda runtime update can cause "
+    "unexpected function behavior. For functions using managed runtimes, runtime "
+    "updates can be triggered by a function change, or can be applied automatically. "
+    "To determine if the runtime has been updated, check the runtime version in the "
+    "INIT_START log entry. If this error correlates with a change in the runtime "
+    "version, you may be able to mitigate this error by temporarily rolling back to "
+    "the previous runtime version. For more information, see "
+    "https://docs.aws.amazon.com/lambda/latest/dg/runtimes-update.html\r"
+)
 
 Handler = Callable[[Any, "Context"], Any]
+
+
+class Api(Protocol):
+    """The runtime API."""
+
+    def next(self) -> tuple[bytes, Mapping[str, str]]:
+        """Wait for the next event; give its body and headers."""
+
+    def post(self, place: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Post a response or an error."""
+
+
+class HttpApi:
+    """The runtime API over HTTP."""
+
+    _ROOT = "/2018-06-01/runtime"
+
+    def __init__(self, address: str) -> None:
+        """Connect when first used."""
+        self._connection = http.client.HTTPConnection(address)
+
+    def next(self) -> tuple[bytes, Mapping[str, str]]:
+        """Wait for the next event; give its body and headers."""
+        self._connection.request("GET", f"{self._ROOT}/invocation/next")
+        answer = self._connection.getresponse()
+        return answer.read(), answer.headers  # type: ignore[return-value]
+
+    def post(self, place: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Post a response or an error."""
+        self._connection.request("POST", self._ROOT + place, body, dict(headers))
+        self._connection.getresponse().read()
 
 
 class Fault(Exception):  # noqa: N818
@@ -35,13 +86,21 @@ class Fault(Exception):  # noqa: N818
         self.trace = trace or []
 
 
+class Identity:
+    """Who called, where an identity pool says so."""
+
+    cognito_identity_id = None
+    cognito_identity_pool_id = None
+
+
 class Context:
     """What a handler is told about its invocation."""
 
     client_context = None
-    identity = None
+    identity = Identity()
+    tenant_id = None
 
-    def __init__(self, headers: http.client.HTTPMessage) -> None:
+    def __init__(self, headers: Mapping[str, str]) -> None:
         """Read the headers of the next invocation."""
         self.aws_request_id = headers["Lambda-Runtime-Aws-Request-Id"]
         self.invoked_function_arn = headers["Lambda-Runtime-Invoked-Function-Arn"]
@@ -56,6 +115,10 @@ class Context:
         """Tell how long the handler may still take."""
         return max(0, self._deadline - int(time.time() * 1000))
 
+    def log(self, message: object) -> None:
+        """Write to the log as it is."""
+        sys.stdout.write(str(message))
+
 
 class LogHandler(logging.Handler):
     """Writes records to standard output, as text or JSON."""
@@ -64,28 +127,26 @@ class LogHandler(logging.Handler):
         """Choose the format."""
         super().__init__()
         self.as_json = as_json
-        self.request_id: str | None = None
+        self.request_id = ""
+        self.setFormatter(
+            logging.Formatter(
+                "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t"
+                "%(message)s\n",
+                "%Y-%m-%dT%H:%M:%S",
+            )
+        )
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
-        written = self._as_json(record) if self.as_json else self._as_text(record)
-        sys.stdout.write(written + "\n")
-        sys.stdout.flush()
-
-    def _as_text(self, record: logging.LogRecord) -> str:
-        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        return (
-            f"[{record.levelname}]\t{at}.{int(record.msecs):03}Z\t"
-            f"{self.request_id or ''}\t{self.format(record)}"
-        )
+        record.aws_request_id = self.request_id
+        sys.stdout.write(self._as_json(record) if self.as_json else self.format(record))
 
     def _as_json(self, record: logging.LogRecord) -> str:
         told: dict[str, Any] = {
             "timestamp": _now(record.created),
-            "level": record.levelname,
+            "level": logging.getLevelName(min(50, max(0, record.levelno)) // 10 * 10),
             "message": record.getMessage(),
             "logger": record.name,
-            "requestId": self.request_id,
         }
         if isinstance(record.msg, dict) and not record.args:
             told["message"] = record.msg
@@ -94,38 +155,43 @@ class LogHandler(logging.Handler):
                 "stackTrace": traceback.format_tb(record.exc_info[2]),
                 "errorType": record.exc_info[0].__name__,
                 "errorMessage": str(record.exc_info[1]),
-                "location": f"{record.pathname}:{record.funcName}:{record.lineno}",
             }
-        plain = vars(logging.makeLogRecord({}))
+        told["requestId"] = self.request_id
+        if record.exc_info:
+            told["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
+        plain = vars(logging.makeLogRecord({"aws_request_id": None}))
         told |= {
             name: value
             for name, value in vars(record).items()
-            if name not in plain and name != "message"
+            if name not in plain and name not in told and name != "exc_text"
         }
         told = {name: value for name, value in told.items() if value is not None}
-        return json.dumps(told, ensure_ascii=False, default=str)
+        return json.dumps(told, ensure_ascii=False, default=str) + "\n"
 
 
-def main() -> NoReturn:
-    """Load the handler, then answer one invocation after the other."""
+def main(api: Api) -> NoReturn:
+    """Load the handler, then answer one invocation after the other.
+
+    Args:
+        api: Where events come from.
+    """
+    logging.Formatter.converter = time.gmtime
     log = LogHandler(as_json=os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON")
     logging.getLogger().addHandler(log)
     level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").replace("TRACE", "DEBUG")
     if level:
         logging.getLogger().setLevel(level)
-    api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
     try:
         handler = _load(os.environ["_HANDLER"])
     except Exception:
         error = _error(None)
+        logging.warning(_UNHANDLED)
         _log_error(error, as_json=log.as_json)
         _post(api, "/init/error", error)
         sys.exit(1)
     while True:
-        api.request("GET", f"{_API}/invocation/next")
-        answer = api.getresponse()
-        body = answer.read()
-        context = Context(answer.headers)
+        body, headers = api.next()
+        context = Context(headers)
         log.request_id = context.aws_request_id
         _handle(api, handler, body, context, as_json=log.as_json)
 
@@ -136,6 +202,11 @@ def _load(name: str) -> Handler:
         raise Fault(
             "Runtime.MalformedHandlerName",
             f"Bad handler '{name}': not enough values to unpack (expected 2, got 1)",
+        )
+    if module_name.partition(".")[0] in sys.builtin_module_names:
+        raise Fault(
+            "Runtime.BuiltInModuleConflict",
+            f"Cannot use built-in module {module_name} as a handler module",
         )
     try:
         module = importlib.import_module(module_name.replace("/", "."))
@@ -161,7 +232,7 @@ def _load(name: str) -> Handler:
 
 
 def _handle(
-    api: http.client.HTTPConnection,
+    api: Api,
     handler: Handler,
     body: bytes,
     context: Context,
@@ -170,25 +241,58 @@ def _handle(
 ) -> None:
     place = f"/invocation/{context.aws_request_id}"
     try:
-        result = handler(json.loads(body), context)
-        try:
-            written = json.dumps(result, ensure_ascii=False, default=_number)
-        except Exception as error:
-            raise Fault(
-                "Runtime.MarshalError", f"Unable to marshal response: {error}"
-            ) from None
+        written = _written(handler(_read(body), context))
     except Exception:
         error_result = _error(context.aws_request_id)
         _log_error(error_result, as_json=as_json)
         _post(api, f"{place}/error", error_result)
     else:
-        _send(api, f"{place}/response", written.encode(), {})
+        api.post(f"{place}/response", written, {})
 
 
-def _number(value: object) -> float | int:
+def _read(body: bytes) -> Any:  # noqa: ANN401
+    try:
+        return json.loads(body)
+    except Exception as error:
+        raise Fault(
+            "Runtime.UnmarshalError", f"Unable to unmarshal input: {error}"
+        ) from None
+
+
+def _written(result: object) -> bytes:
+    if isinstance(result, bytes):
+        return result
+    try:
+        return _json(_encodable(result)).encode()
+    except RecursionError:
+        raise Fault(
+            "Runtime.MarshalError",
+            "Unable to marshal response: Circular reference detected",
+        ) from None
+    except Exception as error:
+        raise Fault(
+            "Runtime.MarshalError", f"Unable to marshal response: {error}"
+        ) from None
+
+
+def _json(value: object) -> str:
+    ensure_ascii = os.environ.get("AWS_EXECUTION_ENV") not in _UNESCAPED
+    text = json.dumps(value, ensure_ascii=ensure_ascii)
+    return _NUMBER.sub(r"\1", text)
+
+
+def _encodable(value: Any) -> Any:  # noqa: ANN401
+    """Give what `json` writes as AWS's runtime writes the value."""
+    if isinstance(value, dict):
+        return {key: _encodable(each) for key, each in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return _encodable(value._asdict())
+    if isinstance(value, list | tuple):
+        return [_encodable(each) for each in value]
     if isinstance(value, decimal.Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+        # Digit by digit, which no float keeps.
+        return math.nan if value.is_nan() else f"{_MARK}{value}"
+    return value
 
 
 def _error(request_id: str | None) -> dict[str, Any]:
@@ -197,11 +301,12 @@ def _error(request_id: str | None) -> dict[str, Any]:
         error_type, frames = value.error_type, value.trace
     else:
         error_type = kind.__name__ if kind else ""
+        # Without the marks below a line that newer Pythons make.
         frames = traceback.format_list(
             [
-                frame
+                (frame.filename, frame.lineno or 0, frame.name, frame.line)
                 for frame in traceback.extract_tb(trace)
-                if frame.filename != __file__
+                if not frame.filename.startswith(_OURS)
             ]
         )
     return {
@@ -215,34 +320,37 @@ def _error(request_id: str | None) -> dict[str, Any]:
 def _log_error(error: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         told = {"timestamp": _now(time.time()), "level": "ERROR", **error}
-        line = json.dumps(told, ensure_ascii=False)
+        line = _json(told)
     else:
-        line = f"[ERROR] {error['errorType']}: {error['errorMessage']}"
-        if error["stackTrace"]:
-            trace = "".join(error["stackTrace"]).replace("\n", "\r")
-            line = f"{line}\rTraceback (most recent call last):\r{trace}"
-    print(line, flush=True)
+        line = "\r".join(_as_text(error))
+    sys.stdout.write(line + "\n")
+
+
+def _as_text(error: dict[str, Any]) -> Iterator[str]:
+    head = "[ERROR]"
+    if error["errorType"]:
+        head += f" {error['errorType']}"
+    if error["errorMessage"]:
+        head += f": {error['errorMessage']}"
+    yield head
+    yield "Traceback (most recent call last):"
+    for frame in error["stackTrace"]:
+        for line in frame.splitlines() or [""]:
+            code = line.lstrip(" ")
+            yield "\u00a0" * (len(line) - len(code)) + code
 
 
 def _now(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def _post(api: http.client.HTTPConnection, place: str, error: dict[str, Any]) -> None:
-    _send(
-        api,
+def _post(api: Api, place: str, error: dict[str, Any]) -> None:
+    api.post(
         place,
-        json.dumps(error, ensure_ascii=False).encode(),
+        _json(error).encode(),
         {"Lambda-Runtime-Function-Error-Type": error["errorType"]},
     )
 
 
-def _send(
-    api: http.client.HTTPConnection, place: str, body: bytes, headers: dict[str, str]
-) -> None:
-    api.request("POST", _API + place, body, headers)
-    api.getresponse().read()
-
-
 if __name__ == "__main__":
-    main()
+    main(HttpApi(os.environ["AWS_LAMBDA_RUNTIME_API"]))

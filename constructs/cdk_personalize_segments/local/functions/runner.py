@@ -1,4 +1,4 @@
-"""Runs Lambda functions: each version in processes of its own, kept warm."""
+"""Runs Lambda functions: each version in containers of its own, kept warm."""
 
 import hashlib
 import importlib.util
@@ -19,12 +19,15 @@ from typing import Final
 
 from cdk_personalize_segments.local import log_groups
 from cdk_personalize_segments.local.errors import LocalAwsError
-from cdk_personalize_segments.local.functions.container import Container
+from cdk_personalize_segments.local.functions.container import Container, Host
+from cdk_personalize_segments.local.functions.process import FunctionProcess
 from cdk_personalize_segments.local.functions.runtime_api import Answer, Event
+from cdk_personalize_segments.local.functions.thread import FunctionThread
 from cdk_personalize_segments.local.untyped import Moto
 
 _AT_ONCE: Final = max(4, 2 * (os.cpu_count() or 1))
-_WARM: Final = 16
+# Threads take less than processes.
+_WARM: Final = {False: 16, True: 128}
 # What a Python runtime of Lambda has besides the standard library.
 _SDK: Final = (
     "boto3",
@@ -87,13 +90,13 @@ class Function:
 
     @property
     def sameness(self) -> str:
-        """The same for two functions that can share a process."""
+        """The same for two functions that can share a container."""
         told = {**vars(self), "code": None}
         return json.dumps(told, sort_keys=True)
 
 
 class FunctionRunner:
-    """All processes of all functions of one local AWS."""
+    """All containers of all functions of one local AWS."""
 
     def __init__(
         self,
@@ -104,9 +107,10 @@ class FunctionRunner:
         credentials: Callable[[str], Mapping[str, str]],
         may: Callable[[str, str, str], bool],
         now: Callable[[], datetime],
+        in_process: Callable[[], bool],
         plain: bool | None = None,
     ) -> None:
-        """Begin without processes.
+        """Begin without containers.
 
         Args:
             region: The Region of the functions.
@@ -115,8 +119,10 @@ class FunctionRunner:
             credentials: Gives a role's credentials, as boto3 takes them.
             may: Tells whether a role may do an action to a resource.
             now: Tells the time of log lines.
-            plain: Whether to use the plain runtime rather than AWS's; None uses AWS's
-                where it is installed, which is on Linux only.
+            in_process: Tells whether to run functions in threads of this process,
+                rather than in processes of their own.
+            plain: Whether processes use the plain runtime rather than AWS's; None uses
+                AWS's where it is installed, which is on Linux only.
         """
         self._region = region
         self._account_id = account_id
@@ -124,13 +130,14 @@ class FunctionRunner:
         self._credentials = credentials
         self._may = may
         self._now = now
+        self._in_process = in_process
         self._plain = (
             importlib.util.find_spec("awslambdaric") is None if plain is None else plain
         )
         self._folder = Path(tempfile.mkdtemp(prefix="local-functions-"))
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
-        self._warm: OrderedDict[Container, str] = OrderedDict()
+        self._warm: OrderedDict[Container, tuple[str, bool]] = OrderedDict()
         self._working: set[Container] = set()
         self._closed = False
         self._libraries = self._gather_libraries()
@@ -142,7 +149,7 @@ class FunctionRunner:
         request_id: str | None = None,
         give_up: float | None = None,
     ) -> Answer:
-        """Run a function, in a warm process if there is one.
+        """Run a function, in a warm container if there is one.
 
         At most a few run at once; others wait for their turn.
 
@@ -156,7 +163,7 @@ class FunctionRunner:
             What it returned, or its error.
 
         Raises:
-            TimeoutError: The caller gave up; the process is ended.
+            TimeoutError: The caller gave up; the container is ended.
         """
         limit = min(function.timeout, give_up or function.timeout)
         event = Event(
@@ -165,18 +172,19 @@ class FunctionRunner:
             payload,
             limit,
         )
+        in_process = self._in_process()
         with self._places:
-            container = self._take(function)
+            container = self._take(function, in_process)
             try:
                 answer = container.handle(event)
             finally:
-                self._give_back(container, function)
+                self._give_back(container, function, in_process)
         if answer.timed_out and limit < function.timeout:
             raise TimeoutError
         return answer
 
     def close(self) -> None:
-        """End all processes."""
+        """End all containers."""
         with self._lock:
             self._closed = True
             containers = [*self._warm, *self._working]
@@ -185,15 +193,16 @@ class FunctionRunner:
             container.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _take(self, function: Function) -> Container:
+    def _take(self, function: Function, in_process: bool) -> Container:
+        kind = function.sameness, in_process
         with self._lock:
             self._check_open()
-            for container, sameness in reversed(self._warm.items()):
-                if sameness == function.sameness and container.is_ready:
+            for container, other in reversed(self._warm.items()):
+                if other == kind and container.is_ready:
                     del self._warm[container]
                     self._working.add(container)
                     return container
-        container = self._start(function)
+        container = self._start(function, in_process)
         try:
             with self._lock:
                 self._check_open()
@@ -207,20 +216,22 @@ class FunctionRunner:
         if self._closed:
             raise LocalAwsError("this local AWS has stopped, and so have its functions")
 
-    def _give_back(self, container: Container, function: Function) -> None:
+    def _give_back(
+        self, container: Container, function: Function, in_process: bool
+    ) -> None:
         cold: list[Container] = []
         with self._lock:
             self._working.discard(container)
             if container.is_ready and not self._closed:
-                self._warm[container] = function.sameness
-                while len(self._warm) > _WARM:
+                self._warm[container] = function.sameness, in_process
+                while len(self._warm) > _WARM[in_process]:
                     cold.append(self._warm.popitem(last=False)[0])
             else:
                 cold.append(container)
         for each in cold:
             each.close()
 
-    def _start(self, function: Function) -> Container:
+    def _start(self, function: Function, in_process: bool) -> Container:
         now = self._now()
         stream = f"{now:%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
 
@@ -238,14 +249,25 @@ class FunctionRunner:
                 [line],
             )
 
-        return Container(
-            code=self._unpack(function),
-            libraries=self._libraries,
-            environment=self._environment(function, stream),
-            memory_megabytes=function.memory_megabytes,
-            plain=self._plain,
-            log=log,
-        )
+        code = self._unpack(function)
+        environment = self._environment(function, stream)
+        host: Host
+        if in_process:
+            host = FunctionThread(
+                code=code,
+                libraries=self._libraries,
+                environment=environment,
+                log=log,
+            )
+        else:
+            host = FunctionProcess(
+                code=code,
+                libraries=self._libraries,
+                environment=environment,
+                plain=self._plain,
+                log=log,
+            )
+        return Container(host, memory_megabytes=function.memory_megabytes, log=log)
 
     def _prepare_log(self, function: Function, stream: str) -> bool:
         """Tell whether a function's lines are logged, which is up to its role."""

@@ -18,7 +18,7 @@ LONGEST_RESPONSE: Final = 6_291_556
 
 @dataclass(frozen=True)
 class Event:
-    """What a process is to handle.
+    """What a function is to handle.
 
     Attributes:
         request_id: The id of the request.
@@ -31,6 +31,15 @@ class Event:
     function_arn: str
     body: bytes
     timeout: float
+
+    def headers(self) -> dict[str, str]:
+        """Give what a runtime is told besides the body, as it takes it now."""
+        deadline = int((time.time() + self.timeout) * 1000)
+        return {
+            "Lambda-Runtime-Aws-Request-Id": self.request_id,
+            "Lambda-Runtime-Deadline-Ms": str(deadline),
+            "Lambda-Runtime-Invoked-Function-Arn": self.function_arn,
+        }
 
 
 @dataclass(frozen=True)
@@ -49,13 +58,46 @@ class Answer:
 
 
 class RuntimeApi:
+    """Hands events to one runtime, and takes its answers."""
+
+    def __init__(self) -> None:
+        """Begin without events."""
+        self.answers: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+        self.taken_at: float | None = None
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+
+    def give(self, event: Event) -> None:
+        """Give the runtime its next event."""
+        self.taken_at = None
+        self._events.put(event)
+
+    def take(self) -> Event | None:
+        """Wait for the next event, or for the end."""
+        event = self._events.get()
+        self.taken_at = time.monotonic()
+        return event
+
+    def receive(self, path: str, body: bytes) -> bool:
+        """Take what a runtime posts; tell whether there is such a path."""
+        if path.endswith("/response"):
+            self.answers.put(_sized(body))
+        elif path.endswith("/error"):
+            self.answers.put(Answer(body, failed=True))
+        else:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let the runtime end."""
+        self._events.put(None)
+
+
+class HttpRuntimeApi(RuntimeApi):
     """Serves one process, on a port of its own."""
 
     def __init__(self) -> None:
         """Start to serve."""
-        self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        self.taken_at: float | None = None
-        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        super().__init__()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.api = self
         threading.Thread(
@@ -71,20 +113,9 @@ class RuntimeApi:
         """Host and port."""
         return f"127.0.0.1:{self._server.server_address[1]}"
 
-    def give(self, event: Event) -> None:
-        """Give the process its next event."""
-        self.taken_at = None
-        self._events.put(event)
-
-    def take(self) -> Event | None:
-        """Wait for the next event, or for the end."""
-        event = self._events.get()
-        self.taken_at = time.monotonic()
-        return event
-
     def close(self) -> None:
         """Stop serving."""
-        self._events.put(None)
+        super().close()
         self._server.shutdown()
         self._server.server_close()
 
@@ -113,27 +144,14 @@ class _Handler(BaseHTTPRequestHandler):
         if event is None:
             self.close_connection = True
             return
-        deadline = int((time.time() + event.timeout) * 1000)
-        self._reply(
-            200,
-            event.body,
-            {
-                "Lambda-Runtime-Aws-Request-Id": event.request_id,
-                "Lambda-Runtime-Deadline-Ms": str(deadline),
-                "Lambda-Runtime-Invoked-Function-Arn": event.function_arn,
-            },
-        )
+        self._reply(200, event.body, event.headers())
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path.endswith("/response"):
-            self.server.api.answers.put(_sized(body))
-        elif self.path.endswith("/error"):
-            self.server.api.answers.put(Answer(body, failed=True))
+        if self.server.api.receive(self.path, body):
+            self._reply(202, b'{"status":"OK"}')
         else:
             self._reply(404, b"{}")
-            return
-        self._reply(202, b'{"status":"OK"}')
 
     def _reply(
         self, status: int, body: bytes, headers: dict[str, str] | None = None

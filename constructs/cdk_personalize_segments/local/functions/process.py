@@ -1,0 +1,98 @@
+"""A process that runs a function."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Final, cast
+
+from cdk_personalize_segments.local.functions.output import Output
+from cdk_personalize_segments.local.functions.runtime_api import HttpRuntimeApi
+
+_PLAIN_RUNTIME: Final = Path(__file__).with_name("plain_runtime.py")
+
+
+class FunctionProcess:
+    """A runtime with a function in a process of its own.
+
+    Attributes:
+        api: Where it takes its events from.
+    """
+
+    def __init__(
+        self,
+        *,
+        code: Path,
+        libraries: Path,
+        environment: Mapping[str, str],
+        plain: bool,
+        log: Callable[[str], None],
+    ) -> None:
+        """Start the process.
+
+        Args:
+            code: The folder of the function's code.
+            libraries: The folder of what a runtime has besides.
+            environment: The function's variables.
+            plain: Whether to use the plain runtime rather than AWS's.
+            log: Is told each line that it writes.
+        """
+        self.api = HttpRuntimeApi()
+        # Nothing of this Python's own packages but what a runtime has.
+        command = [sys.executable, "-S", "-P", "-u"]
+        command += (
+            [str(_PLAIN_RUNTIME)]
+            if plain
+            else ["-m", "awslambdaric", environment["_HANDLER"]]
+        )
+        self._process = subprocess.Popen(  # noqa: S603
+            command,
+            cwd=code,
+            env={
+                **environment,
+                "AWS_LAMBDA_RUNTIME_API": self.api.address,
+                "PYTHONPATH": os.pathsep.join((str(code), str(libraries))),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+        )
+        self._output = Output(cast(IO[bytes], self._process.stdout), log)
+
+    def exit_status(self) -> int | None:
+        """Tell how it ended: below 0 by a signal; None if it runs."""
+        return self._process.poll()
+
+    def resident_bytes(self) -> int:
+        """Tell how much memory it takes."""
+        return _resident_bytes(self._process.pid)
+
+    def drain(self) -> None:
+        """Wait until what it has written is logged."""
+        self._output.drain()
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+        self.api.close()
+        self._output.close()
+
+
+def _resident_bytes(pid: int) -> int:
+    """Tell how much memory a process takes; 0 where that cannot be told."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        pass
+    # macOS has no /proc.
+    told = subprocess.run(  # noqa: S603
+        ["ps", "-o", "rss=", "-p", str(pid)],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return int(told.stdout.strip() or 0) * 1024

@@ -1,0 +1,115 @@
+"""A thread of this process that runs a function."""
+
+import ctypes
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from cdk_personalize_segments.local.functions import isolation
+from cdk_personalize_segments.local.functions.runtime_api import RuntimeApi
+from cdk_personalize_segments.local.functions.sandbox import Sandbox
+
+_RUNTIME: Final = Path(__file__).with_name("plain_runtime.py")
+
+
+class FunctionThread:
+    """A runtime with a function in a thread, with modules of its own.
+
+    A thread cannot be killed: one that is closed while it works ends at its next step
+    in Python, and what it writes from then on is lost.
+
+    Attributes:
+        api: Where it takes its events from.
+    """
+
+    def __init__(
+        self,
+        *,
+        code: Path,
+        libraries: Path,
+        environment: Mapping[str, str],
+        log: Callable[[str], None],
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            code: The folder of the function's code.
+            libraries: The folder of what a runtime has besides.
+            environment: The function's variables.
+            log: Is told each line that it writes.
+        """
+        self.api = RuntimeApi()
+        path = os.pathsep.join((str(code), str(libraries)))
+        self._sandbox = Sandbox(
+            code=code,
+            libraries=libraries,
+            environment={**environment, "PYTHONPATH": path},
+            tell=log,
+        )
+        self._status: int | None = None
+        self._thread = threading.Thread(target=self._work, name="function", daemon=True)
+        self._thread.start()
+
+    def exit_status(self) -> int | None:
+        """Tell how it ended; None if it runs."""
+        return self._status
+
+    def resident_bytes(self) -> int:
+        """Say 0: its memory cannot be told from that of its process."""
+        return 0
+
+    def drain(self) -> None:
+        """End the line that it has begun: the others are logged already."""
+        self._sandbox.end_line()
+
+    def close(self) -> None:
+        """Have it end."""
+        self._sandbox.close()
+        self.api.close()
+        if self._status is None and self._thread.ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self._thread.ident), ctypes.py_object(SystemExit)
+            )
+
+    def _work(self) -> None:
+        with isolation.inside(self._sandbox):
+            try:
+                self._sandbox.load(_RUNTIME).main(_Direct(self.api, self._sandbox))
+            except SystemExit as end:
+                status = self._status_of(end)
+            except BaseException:
+                self._sandbox.write(traceback.format_exc())
+                status = 1
+        self._status = status
+        # Whoever waits need not look again and again.
+        self.api.answers.put(None)
+
+    def _status_of(self, end: SystemExit) -> int:
+        """Tell the exit status that a process would have."""
+        if end.code is None or isinstance(end.code, int):
+            return (end.code or 0) & 0xFF
+        self._sandbox.write(f"{end.code}\n")
+        return 1
+
+
+class _Direct:
+    """The runtime API, by calls."""
+
+    def __init__(self, api: RuntimeApi, sandbox: Sandbox) -> None:
+        self._api = api
+        self._sandbox = sandbox
+
+    def next(self) -> tuple[bytes, Mapping[str, str]]:
+        """Wait for the next event; give its body and headers."""
+        event = self._api.take()
+        if event is None:
+            sys.exit()
+        return event.body, event.headers()
+
+    def post(self, place: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Post a response or an error."""
+        self._api.receive(place, self._sandbox.plain(body.decode()).encode())
