@@ -16,6 +16,7 @@ from cdk_personalize_segments.local import (
     personalize,
     stepfunctions,
     storage,
+    times,
 )
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.sessions import Sessions
@@ -34,8 +35,9 @@ def install_all(aws: "LocalAws") -> None:
     patching.patch(default_user_config["iam"], "load_aws_managed_policies", True)
     moto_api_backend.reset()
     patching.patch(MockAWS, "reset", _refuse_reset)
-    aws.sessions = Sessions()
+    aws.sessions = Sessions(aws.chance)
     for bridge in (
+        times,
         storage,
         function_configuration,
         functions,

@@ -6,11 +6,10 @@ properties out, and do not roll back.
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlparse
-from uuid import uuid4
 
 from moto.cloudformation import urls
 from moto.cloudformation.exceptions import CloudFormationError
@@ -64,11 +63,11 @@ class ChangeSet:
     inputs: dict[str, str]
     tags: dict[str, str]
     changes: list[dict[str, Any]]
+    created: datetime
     status: str
     execution_status: str
     adopts: bool
     status_reason: str | None = None
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class CloudFormation:
@@ -167,13 +166,14 @@ class CloudFormationApi(BaseResponse):
         name = self._get_param("ChangeSetName")
         arn = f"arn:aws:cloudformation:{self.region}:{self.current_account}"
         return ChangeSet(
-            id=f"{arn}:changeSet/{name}/{uuid4()}",
+            id=f"{arn}:changeSet/{name}/{self._region.aws.new_id(stack.id)}",
             name=name,
             stack=stack,
             template=template,
             inputs=inputs,
             tags=tags,
             changes=changes,
+            created=self._region.aws.clock.now(),
             status="FAILED" if same else "CREATE_COMPLETE",
             execution_status="UNAVAILABLE" if same else "AVAILABLE",
             adopts=self._get_bool_param("ImportExistingResources", False),

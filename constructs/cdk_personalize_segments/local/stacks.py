@@ -4,10 +4,9 @@ Operations run to their end before they return, unlike in AWS, where they go on 
 the background; the events are the same.
 """
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -59,6 +58,7 @@ class Change:
 class Stack:
     """A stack, its resources and all that ever happened to it."""
 
+    aws: "LocalAws" = field(repr=False)
     id: str
     name: str
     created: datetime
@@ -101,12 +101,12 @@ class Stack:
         """Add an event."""
         event = {
             "StackId": self.id,
-            "EventId": f"{logical_id}-{uuid.uuid4()}",
+            "EventId": f"{logical_id}-{self.aws.new_id(self.id)}",
             "StackName": self.name,
             "LogicalResourceId": logical_id,
             "PhysicalResourceId": physical_id,
             "ResourceType": resource_type,
-            "Timestamp": datetime.now(UTC),
+            "Timestamp": self.aws.clock.now(),
             "ResourceStatus": status,
         }
         if reason:
@@ -130,11 +130,12 @@ class Region:
 
     def add(self, name: str) -> Stack:
         """Add an empty stack."""
-        resource = f"stack/{name}/{uuid.uuid4()}"
+        resource = f"stack/{name}/{self.aws.new_id(f'stacks of {self.name}')}"
         stack = Stack(
+            self.aws,
             id=f"arn:aws:cloudformation:{self.name}:{self.aws.account_id}:{resource}",
             name=name,
-            created=datetime.now(UTC),
+            created=self.aws.clock.now(),
         )
         self.stacks.append(stack)
         return stack
@@ -226,6 +227,9 @@ class Deployment:
         self._imports: set[str] = set()
         self._changes: list[Change] = []
 
+    def _now(self) -> datetime:
+        return self._region.aws.clock.now()
+
     # --- What references mean (templates.Resources) ---
 
     def ref(self, logical_id: str) -> str:
@@ -290,7 +294,7 @@ class Deployment:
             each.logical_id: self._resources[each.logical_id] for each in scope.order()
         }
         if verb == "UPDATE":
-            self._stack.updated = datetime.now(UTC)
+            self._stack.updated = self._now()
             self._stack.set_status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
         for resource, policy in obsolete:
             self._delete_or_keep(resource, policy)
@@ -363,7 +367,7 @@ class Deployment:
                 before,
                 declaration=declaration,
                 properties=properties,
-                since=datetime.now(UTC),
+                since=self._now(),
                 status="UPDATE_COMPLETE",
             )
             # Noted first: what fails half-way is undone as well.
@@ -384,7 +388,7 @@ class Deployment:
             physical_id,
             properties,
             {},
-            datetime.now(UTC),
+            self._now(),
             "CREATE_COMPLETE" if before is None else "UPDATE_COMPLETE",
         )
         self._changes.append(Change(before, after, replaced=before is not None))
@@ -524,7 +528,7 @@ class Deployment:
             return
         self._stack.outputs = []
         self._stack.imports = set()
-        self._stack.deleted = datetime.now(UTC)
+        self._stack.deleted = self._now()
         self._stack.set_status("DELETE_COMPLETE")
 
     def _delete_or_keep(self, resource: Resource, policy: str) -> bool:

@@ -210,7 +210,8 @@ class Scope:
     def order(self) -> list[Declaration]:
         """Give the active resources, each after those that it needs."""
         active = {each.logical_id: each for each in self.active()}
-        graph = {name: self.dependencies(each) for name, each in active.items()}
+        # Sorted, since the order must not depend on how sets are laid out.
+        graph = {name: sorted(self.dependencies(each)) for name, each in active.items()}
         try:
             return [
                 active[name]

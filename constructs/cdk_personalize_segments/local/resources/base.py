@@ -48,6 +48,14 @@ class Place:
         """Give the ARN of something in this account and Region."""
         return f"arn:aws:{service}:{self.region}:{self.aws.account_id}:{resource}"
 
+    def new_id(self, logical_id: str) -> str:
+        """Make up a UUID.
+
+        Args:
+            logical_id: The logical id of the resource that it is for.
+        """
+        return self.aws.new_id(f"{self.region}/{self.stack_name}/{logical_id}")
+
     def new_name(self, logical_id: str, longest: int) -> str:
         """Make up a physical name: stack, logical id and random characters.
 

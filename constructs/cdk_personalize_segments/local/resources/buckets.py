@@ -81,7 +81,7 @@ class Bucket(ResourceType):
     ) -> None:
         """Set what changed, and remove what is no longer there."""
         client = place.client("s3")
-        for name in changed(old, new) & set(_SETTINGS):
+        for name in sorted(changed(old, new) & set(_SETTINGS)):
             put, remove = _SETTINGS[name]
             if new.get(name):
                 put(client, physical_id, new)

@@ -1,7 +1,6 @@
 """Log groups, parameters, repositories and keys: the plain ones."""
 
 import json
-import uuid
 from typing import Final
 
 from cdk_personalize_segments.local.resources.base import (
@@ -26,7 +25,7 @@ class Metadata(ResourceType):
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Make up an id."""
-        return str(uuid.uuid4())
+        return place.new_id(logical_id)
 
     def update(
         self, place: Place, physical_id: str, old: Properties, new: Properties
