@@ -7,11 +7,14 @@ from moto.core.models import MockAWS
 from moto.moto_api._internal.models import moto_api_backend
 
 from cdk_personalize_segments.local import (
+    alarms,
     api,
     cloudformation,
     enforcement,
     function_configuration,
     functions,
+    key_rotation,
+    log_settings,
     patching,
     personalize,
     stepfunctions,
@@ -39,6 +42,9 @@ def install_all(aws: "LocalAws") -> None:
     for bridge in (
         times,
         storage,
+        alarms,
+        key_rotation,
+        log_settings,
         function_configuration,
         functions,
         stepfunctions,

@@ -166,6 +166,34 @@ class Version(ResourceType):
         }
 
 
+class Alias(ResourceType):
+    """AWS::Lambda::Alias, of one version."""
+
+    type = "AWS::Lambda::Alias"
+    honoured = frozenset({"Description", "FunctionName", "FunctionVersion", "Name"})
+    replaced_on = frozenset({"FunctionName", "Name"})
+
+    def create(self, place: Place, logical_id: str, new: Properties) -> str:
+        """Create the alias."""
+        return str(place.client("lambda").create_alias(**new)["AliasArn"])
+
+    def update(
+        self, place: Place, physical_id: str, old: Properties, new: Properties
+    ) -> None:
+        """Let the alias stand for another version."""
+        place.client("lambda").update_alias(**{"Description": "", **new})
+
+    def delete(self, place: Place, physical_id: str, old: Properties) -> None:
+        """Delete the alias."""
+        place.client("lambda").delete_alias(**chosen(old, "FunctionName", "Name"))
+
+    def attributes(
+        self, place: Place, physical_id: str, properties: Properties
+    ) -> dict[str, str]:
+        """Give the ARN."""
+        return {"AliasArn": physical_id}
+
+
 class Permission(ResourceType):
     """AWS::Lambda::Permission."""
 
