@@ -56,6 +56,7 @@ def test_objects_are_of_the_virtual_time(local_aws: LocalAws) -> None:
         assert answer.read() == b"text"
 
 
+@pytest.mark.emulates("cloudwatch:ListDashboards")
 def test_every_service_tells_the_virtual_time(
     local_aws: LocalAws, now: datetime
 ) -> None:
@@ -70,7 +71,13 @@ def test_every_service_tells_the_virtual_time(
     parameter = client("ssm").get_parameter(Name="times")["Parameter"]
     client("glue").create_database(DatabaseInput={"Name": "times"})
     database = client("glue").get_database(Name="times")["Database"]
+    monitoring = client("cloudwatch")
+    monitoring.put_dashboard(DashboardName="times", DashboardBody="{}")
+    (dashboard,) = monitoring.list_dashboards(DashboardNamePrefix="times")[
+        "DashboardEntries"
+    ]
     told: dict[str, Any] = {
+        "cloudwatch": dashboard["LastModified"],
         "iam": role["Role"]["CreateDate"],
         "kms": key["CreationDate"],
         "logs": datetime.fromtimestamp(group["creationTime"] / 1000, UTC),

@@ -155,12 +155,12 @@ class LogSettingsApi(LogsResponse):
         elif definition_id not in definitions:
             raise _no_query_definition()
         now = self.local_aws.clock.now()
-        given = self._get_params()
+        given = {name: self._get_param(name) for name in _QUERY_DEFINITION}
         definitions[definition_id] = {
             "queryDefinitionId": definition_id,
             "lastModified": round(now.timestamp() * 1000),
             "queryLanguage": "CWLI",
-            **{name: given[name] for name in _QUERY_DEFINITION if name in given},
+            **{name: value for name, value in given.items() if value is not None},
         }
         return json.dumps({"queryDefinitionId": definition_id})
 

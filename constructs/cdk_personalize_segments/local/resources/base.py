@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Properties = Mapping[str, Any]
 
 _RANDOM_LENGTH: Final = 12
-_GONE: Final = ("NoSuch", "NotFound", "NonExistent")
+_GONE: Final = ("DoesNotExist", "NoSuch", "NotFound", "NonExistent")
 
 
 class ResourceError(Exception):
