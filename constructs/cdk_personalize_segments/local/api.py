@@ -43,11 +43,12 @@ def _names(text: str) -> frozenset[str]:
 SERVICES: Final[Mapping[str, Service]] = {
     "cloudformation": Service(
         ours=_names(
-            "CreateChangeSet CreateStack DeleteChangeSet DeleteStack DescribeChangeSet "
+            "ContinueUpdateRollback CreateChangeSet CreateStack DeleteChangeSet "
+            "DeleteStack DescribeChangeSet "
             "DescribeStackEvents DescribeStackResource DescribeStackResources "
             "DescribeStacks ExecuteChangeSet GetTemplate GetTemplateSummary "
             "ListChangeSets ListExports ListImports ListStackResources ListStacks "
-            "UpdateStack UpdateTerminationProtection"
+            "RollbackStack UpdateStack UpdateTerminationProtection"
         )
     ),
     "cloudwatch": Service(
