@@ -154,11 +154,11 @@ def test_a_type_that_is_not_honoured_fails_by_name_before_anything_is_made(
                 "LifecycleConfiguration": {
                     "Rules": [
                         {"Status": "Enabled", "ExpirationInDays": 1},
-                        {"Status": "Enabled", "Transitions": [{"TransitionInDays": 1}]},
+                        {"Status": "Enabled", "ObjectSizeGreaterThan": "1"},
                     ]
                 }
             },
-            "LifecycleConfiguration.Rules.Transitions",
+            "LifecycleConfiguration.Rules.ObjectSizeGreaterThan",
         ),
         ({"ObjectLockEnabled": {"Ref": "AWS::Region"}}, "ObjectLockEnabled"),
     ],
@@ -195,7 +195,12 @@ def test_a_property_behind_a_condition_that_does_not_hold_is_no_matter(
     ("resources", "sections", "named"),
     [
         ({"P": parameter({"Fn::Length": ["a"]})}, {}, "Fn::Length"),
-        ({"P": parameter("{{resolve:ssm:/secret}}")}, {}, "{{resolve:ssm:/secret}}"),
+        ({"P": parameter("{{resolve:ssm:/none}}")}, {}, "{{resolve:ssm:/none}}"),
+        (
+            {"P": parameter("{{resolve:secretsmanager:a}}")},
+            {},
+            "{{resolve:secretsmanager:a}}",
+        ),
     ],
 )
 def test_functions_that_are_not_honoured_fail_by_name(

@@ -43,16 +43,25 @@ def _names(text: str) -> frozenset[str]:
 SERVICES: Final[Mapping[str, Service]] = {
     "cloudformation": Service(
         ours=_names(
-            "CreateChangeSet CreateStack DeleteChangeSet DeleteStack DescribeChangeSet "
+            "ContinueUpdateRollback CreateChangeSet CreateStack DeleteChangeSet "
+            "DeleteStack DescribeChangeSet "
             "DescribeStackEvents DescribeStackResource DescribeStackResources "
             "DescribeStacks ExecuteChangeSet GetTemplate GetTemplateSummary "
             "ListChangeSets ListExports ListImports ListStackResources ListStacks "
-            "UpdateStack UpdateTerminationProtection"
+            "RollbackStack UpdateStack UpdateTerminationProtection"
         )
+    ),
+    "cloudwatch": Service(
+        ours=_names("DeleteAlarms DescribeAlarms PutCompositeAlarm PutMetricAlarm"),
+        moto=_names(
+            "DeleteDashboards GetDashboard ListDashboards ListTagsForResource "
+            "PutDashboard SetAlarmState TagResource UntagResource"
+        ),
     ),
     "ecr": Service(
         moto=_names(
-            "CreateRepository DeleteRepository DescribeRepositories GetLifecyclePolicy "
+            "CreateRepository DeleteLifecyclePolicy DeleteRepository "
+            "DeleteRepositoryPolicy DescribeRepositories GetLifecyclePolicy "
             "GetRepositoryPolicy PutImageTagMutability PutLifecyclePolicy "
             "SetRepositoryPolicy"
         )
@@ -77,47 +86,63 @@ SERVICES: Final[Mapping[str, Service]] = {
         )
     ),
     "kms": Service(
+        ours=_names("EnableKeyRotation GetKeyRotationStatus"),
         moto=_names(
-            "CreateKey DescribeKey GetKeyPolicy ListKeys PutKeyPolicy "
-            "ScheduleKeyDeletion UpdateKeyDescription"
-        )
+            "CreateAlias CreateKey DeleteAlias DescribeKey DisableKey "
+            "DisableKeyRotation EnableKey GetKeyPolicy ListAliases ListKeys "
+            "ListResourceTags PutKeyPolicy ScheduleKeyDeletion TagResource "
+            "UntagResource UpdateAlias UpdateKeyDescription"
+        ),
     ),
     "lambda": Service(
         ours=_names("Invoke"),
         moto=_names(
-            "AddPermission CreateFunction DeleteFunction GetFunction "
-            "GetFunctionConfiguration GetPolicy ListFunctions ListTags "
-            "ListVersionsByFunction PublishVersion RemovePermission TagResource "
-            "UntagResource UpdateFunctionCode UpdateFunctionConfiguration"
+            "AddPermission CreateAlias CreateFunction DeleteAlias DeleteFunction "
+            "GetAlias GetFunction GetFunctionConfiguration GetPolicy ListAliases "
+            "ListFunctions ListTags ListVersionsByFunction PublishVersion "
+            "RemovePermission TagResource UntagResource UpdateAlias "
+            "UpdateFunctionCode UpdateFunctionConfiguration"
         ),
     ),
     "logs": Service(
+        ours=_names(
+            "AssociateKmsKey CreateLogGroup DeleteLogGroup DeleteQueryDefinition "
+            "DescribeLogGroups DescribeQueryDefinitions DisassociateKmsKey "
+            "PutLogGroupDeletionProtection PutQueryDefinition"
+        ),
         moto=_names(
-            "CreateLogGroup CreateLogStream DeleteLogGroup DeleteRetentionPolicy "
-            "DescribeLogGroups DescribeLogStreams FilterLogEvents GetLogEvents "
-            "ListTagsForResource PutLogEvents PutRetentionPolicy TagResource "
-            "UntagResource"
-        )
+            "CreateLogStream DeleteMetricFilter DeleteRetentionPolicy "
+            "DescribeLogStreams DescribeMetricFilters FilterLogEvents GetLogEvents "
+            "ListTagsForResource PutLogEvents PutMetricFilter PutRetentionPolicy "
+            "TagResource UntagResource"
+        ),
     ),
     "personalize": Service(ours=frozenset(OPERATIONS)),
     "s3": Service(
         moto=_names(
             "AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket "
-            "CreateMultipartUpload DeleteBucket DeleteBucketEncryption "
+            "CreateMultipartUpload DeleteBucket DeleteBucketCors "
+            "DeleteBucketEncryption "
             "DeleteBucketLifecycle DeleteBucketOwnershipControls DeleteBucketPolicy "
             "DeleteBucketTagging DeleteObject DeleteObjects DeletePublicAccessBlock "
-            "GetBucketAcl GetBucketEncryption GetBucketLifecycleConfiguration "
+            "GetBucketAcl GetBucketCors GetBucketEncryption "
+            "GetBucketLifecycleConfiguration "
             "GetBucketLocation GetBucketOwnershipControls GetBucketPolicy "
             "GetBucketTagging GetBucketVersioning GetObject GetObjectTagging "
             "GetPublicAccessBlock HeadBucket HeadObject ListBuckets "
             "ListMultipartUploads ListObjectVersions ListObjects ListObjectsV2 "
-            "ListParts PutBucketAcl PutBucketEncryption "
+            "ListParts PutBucketAcl PutBucketCors PutBucketEncryption "
             "PutBucketLifecycleConfiguration PutBucketOwnershipControls "
             "PutBucketPolicy PutBucketTagging PutBucketVersioning PutObject "
             "PutObjectTagging PutPublicAccessBlock UploadPart"
         )
     ),
-    "ssm": Service(moto=_names("DeleteParameter GetParameter PutParameter")),
+    "ssm": Service(
+        moto=_names(
+            "AddTagsToResource DeleteParameter DescribeParameters GetParameter "
+            "ListTagsForResource PutParameter RemoveTagsFromResource"
+        )
+    ),
     "stepfunctions": Service(
         ours=_names(
             "DescribeExecution DescribeStateMachineForExecution GetExecutionHistory "

@@ -7,15 +7,19 @@ from moto.core.models import MockAWS
 from moto.moto_api._internal.models import moto_api_backend
 
 from cdk_personalize_segments.local import (
+    alarms,
     api,
     cloudformation,
     enforcement,
     function_configuration,
     functions,
+    key_rotation,
+    log_settings,
     patching,
     personalize,
     stepfunctions,
     storage,
+    times,
 )
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.sessions import Sessions
@@ -34,9 +38,13 @@ def install_all(aws: "LocalAws") -> None:
     patching.patch(default_user_config["iam"], "load_aws_managed_policies", True)
     moto_api_backend.reset()
     patching.patch(MockAWS, "reset", _refuse_reset)
-    aws.sessions = Sessions()
+    aws.sessions = Sessions(aws.chance)
     for bridge in (
+        times,
         storage,
+        alarms,
+        key_rotation,
+        log_settings,
         function_configuration,
         functions,
         stepfunctions,

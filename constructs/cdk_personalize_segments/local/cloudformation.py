@@ -6,25 +6,25 @@ properties out, and do not roll back.
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlparse
-from uuid import uuid4
 
 from moto.cloudformation import urls
 from moto.cloudformation.exceptions import CloudFormationError
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 
 from cdk_personalize_segments.local import patching
+from cdk_personalize_segments.local.changes import ForeseenChange, foresee
+from cdk_personalize_segments.local.parameters import REFERRING
 from cdk_personalize_segments.local.stacks import (
     Deployment,
     Region,
     Resource,
     Stack,
-    compare,
 )
-from cdk_personalize_segments.local.templates import Template, TemplateError
+from cdk_personalize_segments.local.templates import Scope, Template, TemplateError
 
 if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
@@ -49,6 +49,14 @@ _WITHOUT_EFFECT: Final = frozenset(
         "TemplateSummaryConfig",
     }
 )
+_NOT_UPDATABLE: Final = frozenset(
+    {
+        "DELETE_FAILED",
+        "ROLLBACK_COMPLETE",
+        "ROLLBACK_FAILED",
+        "UPDATE_ROLLBACK_FAILED",
+    }
+)
 _TEMPLATE: Final = frozenset({"TemplateBody", "TemplateURL", "UsePreviousTemplate"})
 _DEPLOYMENT: Final = _TEMPLATE | {"StackName", "Parameters", "Tags"}
 
@@ -64,11 +72,11 @@ class ChangeSet:
     inputs: dict[str, str]
     tags: dict[str, str]
     changes: list[dict[str, Any]]
+    created: datetime
     status: str
     execution_status: str
     adopts: bool
     status_reason: str | None = None
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class CloudFormation:
@@ -89,6 +97,12 @@ class CloudFormation:
     def region(self, name: str) -> Region:
         """Give the stacks of a Region."""
         return self._regions.setdefault(name, Region(self._aws, name))
+
+    def drop_change_sets(self, stack: Stack, but: ChangeSet | None = None) -> None:
+        """Forget the change sets of a stack, but one."""
+        self.change_sets = [
+            each for each in self.change_sets if each.stack is not stack or each is but
+        ]
 
 
 def install(aws: "LocalAws") -> None:
@@ -153,27 +167,36 @@ class CloudFormationApi(BaseResponse):
         try:
             scope = self._region.scope(stack, template, inputs)
             changes = [
-                _change(stack, action, declaration.logical_id, declaration.type)
-                for action, declaration in compare(self._region, stack, scope, tags)
+                _change(stack, each)
+                for each in foresee(self._region, stack, scope, tags)
             ]
         except TemplateError as error:
             raise _invalid(str(error)) from None
         same = (
             not changes
             and stack.template is not None
-            and stack.template.content == template.content
-            and (stack.inputs, stack.tags) == (inputs, tags)
+            and _is_same(stack, template, inputs, tags, scope)
         )
         name = self._get_param("ChangeSetName")
+        if any(
+            each.stack is stack and each.name == name
+            for each in self.cloudformation.change_sets
+        ):
+            raise CloudFormationError(
+                "AlreadyExistsException",
+                f"ChangeSet {name} cannot be created due to a mismatch with existing "
+                "attribute Template",
+            )
         arn = f"arn:aws:cloudformation:{self.region}:{self.current_account}"
         return ChangeSet(
-            id=f"{arn}:changeSet/{name}/{uuid4()}",
+            id=f"{arn}:changeSet/{name}/{self._region.aws.new_id(stack.id)}",
             name=name,
             stack=stack,
             template=template,
             inputs=inputs,
             tags=tags,
             changes=changes,
+            created=self._region.aws.clock.now(),
             status="FAILED" if same else "CREATE_COMPLETE",
             execution_status="UNAVAILABLE" if same else "AVAILABLE",
             adopts=self._get_bool_param("ImportExistingResources", False),
@@ -187,7 +210,7 @@ class CloudFormationApi(BaseResponse):
         return ActionResult(
             {
                 **_summary(change_set),
-                "Parameters": _parameters(change_set.inputs),
+                "Parameters": _parameters(change_set.template, change_set.inputs),
                 "Tags": _tags(change_set.tags),
                 "Changes": change_set.changes,
             }
@@ -218,6 +241,8 @@ class CloudFormationApi(BaseResponse):
                 f"of [{change_set.status}]",
             )
         change_set.execution_status = "EXECUTE_COMPLETE"
+        # The others are not valid for what the stack becomes.
+        self.cloudformation.drop_change_sets(change_set.stack, but=change_set)
         self._deploy(
             change_set.stack,
             change_set.template,
@@ -265,11 +290,8 @@ class CloudFormationApi(BaseResponse):
         stack = self._find(self._get_param("StackName"))
         template = self._template(stack)
         inputs, tags = self._inputs(stack, template), self._tags(stack)
-        self._check(stack, template, inputs)
-        if stack.template is not None and (
-            (stack.template.content, stack.inputs, stack.tags)
-            == (template.content, inputs, tags)
-        ):
+        scope = self._check(stack, template, inputs)
+        if _is_same(stack, template, inputs, tags, scope):
             raise _invalid("No updates are to be performed.")
         self._deploy(stack, template, inputs, tags)
         return ActionResult({"StackId": stack.id})
@@ -293,7 +315,35 @@ class CloudFormationApi(BaseResponse):
                 Deployment(self._region, stack).delete(retained)
             except TemplateError as error:
                 raise _invalid(str(error)) from None
+        if stack.status == "DELETE_COMPLETE":
+            self.cloudformation.drop_change_sets(stack)
         return EmptyResult()
+
+    def continue_update_rollback(self) -> ActionResult:
+        """ContinueUpdateRollback, which ends when the stack has ended."""
+        self._accept({"StackName", "ResourcesToSkip"})
+        skipped = frozenset(self._get_param("ResourcesToSkip", []))
+        self._roll_back({"UPDATE_ROLLBACK_FAILED"}, skipped)
+        return EmptyResult()
+
+    def rollback_stack(self) -> ActionResult:
+        """RollbackStack, which ends when the stack has ended."""
+        self._accept({"StackName"})
+        stack = self._roll_back({"CREATE_FAILED", "UPDATE_FAILED"})
+        return ActionResult({"StackId": stack.id})
+
+    def _roll_back(
+        self, statuses: set[str], skipped: frozenset[str] = frozenset()
+    ) -> Stack:
+        stack = self._find(self._get_param("StackName"))
+        if stack.status not in statuses:
+            raise _invalid(
+                f"Stack:{stack.id} is in {stack.status} state and can not be rolled "
+                "back."
+            )
+        with self.cloudformation.lock:
+            Deployment(self._region, stack).roll_back(skipped)
+        return stack
 
     def describe_stacks(self) -> ActionResult:
         """DescribeStacks."""
@@ -516,9 +566,9 @@ class CloudFormationApi(BaseResponse):
 
     def _check(
         self, stack: Stack, template: Template, inputs: Mapping[str, str]
-    ) -> None:
+    ) -> Scope:
         try:
-            self._region.scope(stack, template, inputs)
+            return self._region.scope(stack, template, inputs)
         except TemplateError as error:
             raise _invalid(str(error)) from None
 
@@ -532,10 +582,9 @@ class CloudFormationApi(BaseResponse):
         adopts: bool = False,
     ) -> None:
         stack.role_arn = self._get_param("RoleARN") or stack.role_arn
-        if stack.status == "ROLLBACK_COMPLETE":
+        if stack.status in _NOT_UPDATABLE:
             raise _invalid(
-                f"Stack:{stack.id} is in ROLLBACK_COMPLETE state and can not be "
-                "updated."
+                f"Stack:{stack.id} is in {stack.status} state and can not be updated."
             )
         with self.cloudformation.lock:
             Deployment(self._region, stack, adopts=adopts).deploy(
@@ -563,17 +612,51 @@ def _place_of_template(url: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _change(
-    stack: Stack, action: str, logical_id: str, resource_type: str
-) -> dict[str, Any]:
-    change = {
-        "Action": action,
+def _is_same(
+    stack: Stack,
+    template: Template,
+    inputs: Mapping[str, str],
+    tags: Mapping[str, str],
+    scope: Scope,
+) -> bool:
+    """Tell whether a stack has all that already, values of parameters included."""
+    return (
+        stack.template is not None
+        and stack.template.content == template.content
+        and (stack.inputs, stack.tags) == (inputs, tags)
+        and stack.values == scope.values
+    )
+
+
+def _change(stack: Stack, foreseen: ForeseenChange) -> dict[str, Any]:
+    logical_id = foreseen.declaration.logical_id
+    change: dict[str, Any] = {
+        "Action": foreseen.action,
         "LogicalResourceId": logical_id,
-        "ResourceType": resource_type,
+        "ResourceType": foreseen.declaration.type,
+        "Scope": [],
+        "Details": [],
     }
     if logical_id in stack.resources:
         change["PhysicalResourceId"] = stack.resources[logical_id].physical_id
+    if foreseen.replacement is not None:
+        change["Replacement"] = foreseen.replacement
+        change["Details"] = [_detail(foreseen, name) for name in foreseen.properties]
+        scope = {detail["Target"]["Attribute"] for detail in change["Details"]}
+        change["Scope"] = sorted(scope)
     return {"Type": "Resource", "ResourceChange": change}
+
+
+def _detail(foreseen: ForeseenChange, name: str) -> dict[str, Any]:
+    if name == "Tags":
+        return {"Target": {"Attribute": "Tags", "RequiresRecreation": "Never"}}
+    recreated = "Always" if name in foreseen.recreated else "Never"
+    target = {
+        "Attribute": "Properties",
+        "Name": name,
+        "RequiresRecreation": recreated,
+    }
+    return {"Target": target}
 
 
 def _summary(change_set: ChangeSet) -> dict[str, Any]:
@@ -602,7 +685,7 @@ def _stack(stack: Stack) -> dict[str, Any]:
         "EnableTerminationProtection": stack.protected,
         "NotificationARNs": [],
         "Capabilities": ["CAPABILITY_NAMED_IAM"],
-        "Parameters": _parameters(_shown_inputs(stack)),
+        "Parameters": _parameters(stack.template, stack.inputs, stack.values),
         "Tags": _tags(stack.tags),
         "Outputs": stack.outputs,
         "LastUpdatedTime": stack.updated,
@@ -611,16 +694,6 @@ def _stack(stack: Stack) -> dict[str, Any]:
         "Description": stack.template.description if stack.template else None,
     }
     return {key: value for key, value in described.items() if value is not None}
-
-
-def _shown_inputs(stack: Stack) -> dict[str, str]:
-    declared = stack.template.parameters if stack.template else {}
-    return {
-        name: "****"
-        if parameter.get("NoEcho")
-        else str(stack.inputs.get(name, parameter.get("Default")))
-        for name, parameter in declared.items()
-    }
 
 
 def _resource(resource: Resource) -> dict[str, str]:
@@ -632,10 +705,24 @@ def _resource(resource: Resource) -> dict[str, str]:
     }
 
 
-def _parameters(inputs: Mapping[str, str]) -> list[dict[str, str]]:
-    return [
-        {"ParameterKey": key, "ParameterValue": value} for key, value in inputs.items()
-    ]
+def _parameters(
+    template: Template | None,
+    inputs: Mapping[str, str],
+    values: Mapping[str, Any] | None = None,
+) -> list[dict[str, str]]:
+    """Show parameters: no secrets, and for others' names what they stand for."""
+    shown = []
+    for key, parameter in (template.parameters if template else {}).items():
+        text = str(inputs.get(key, parameter.get("Default")))
+        secret = str(parameter.get("NoEcho")).lower() == "true"
+        entry = {"ParameterKey": key, "ParameterValue": "****" if secret else text}
+        if parameter["Type"].startswith(REFERRING) and values and not secret:
+            value = values[key]
+            entry["ResolvedValue"] = (
+                ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            )
+        shown.append(entry)
+    return shown
 
 
 def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:

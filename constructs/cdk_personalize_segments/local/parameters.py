@@ -9,7 +9,9 @@ from botocore.exceptions import ClientError
 from cdk_personalize_segments.local.templates import TemplateError
 from cdk_personalize_segments.local.untyped import Client, Json
 
-_SSM: Final = "AWS::SSM::Parameter::Value<"
+REFERRING: Final = "AWS::SSM::Parameter::Value<"
+"""What the types of parameters begin with that stand for others."""
+_SSM_NAME: Final = "AWS::SSM::Parameter::Name"
 _PLAIN: Final = frozenset({"String", "Number", "CommaDelimitedList", "List<Number>"})
 
 
@@ -50,10 +52,13 @@ def parameter_values(
 def _value(name: str, parameter: Mapping[str, Any], text: str, ssm: Client) -> Json:
     _check(name, parameter, text)
     kind = parameter["Type"]
-    if kind.startswith(_SSM):
-        kind = kind.removeprefix(_SSM).removesuffix(">")
+    if kind.startswith(REFERRING):
+        kind = kind.removeprefix(REFERRING).removesuffix(">")
         kind = "CommaDelimitedList" if kind == "List<String>" else kind
         text = _look_up(name, text, ssm)
+    elif kind == _SSM_NAME:
+        _look_up(name, text, ssm)
+        kind = "String"
     if kind not in _PLAIN:
         raise TemplateError(
             f"local AWS does not honour the type {parameter['Type']} of parameter "

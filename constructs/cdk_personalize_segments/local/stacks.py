@@ -4,10 +4,9 @@ Operations run to their end before they return, unlike in AWS, where they go on 
 the background; the events are the same.
 """
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -54,11 +53,17 @@ class Change:
     after: Resource
     replaced: bool
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether a resource was changed, rather than a new one made."""
+        return self.before is not None and not self.replaced
+
 
 @dataclass
 class Stack:
     """A stack, its resources and all that ever happened to it."""
 
+    aws: "LocalAws" = field(repr=False)
     id: str
     name: str
     created: datetime
@@ -71,6 +76,8 @@ class Stack:
     outputs: list[dict[str, str]] = field(default_factory=list)
     imports: set[str] = field(default_factory=set)
     events: list[dict[str, Any]] = field(default_factory=list)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    unfinished: list[Change] = field(default_factory=list)
     updated: datetime | None = None
     deleted: datetime | None = None
     protected: bool = False
@@ -101,12 +108,12 @@ class Stack:
         """Add an event."""
         event = {
             "StackId": self.id,
-            "EventId": f"{logical_id}-{uuid.uuid4()}",
+            "EventId": f"{logical_id}-{self.aws.new_id(self.id)}",
             "StackName": self.name,
             "LogicalResourceId": logical_id,
             "PhysicalResourceId": physical_id,
             "ResourceType": resource_type,
-            "Timestamp": datetime.now(UTC),
+            "Timestamp": self.aws.clock.now(),
             "ResourceStatus": status,
         }
         if reason:
@@ -130,11 +137,12 @@ class Region:
 
     def add(self, name: str) -> Stack:
         """Add an empty stack."""
-        resource = f"stack/{name}/{uuid.uuid4()}"
+        resource = f"stack/{name}/{self.aws.new_id(f'stacks of {self.name}')}"
         stack = Stack(
+            self.aws,
             id=f"arn:aws:cloudformation:{self.name}:{self.aws.account_id}:{resource}",
             name=name,
-            created=datetime.now(UTC),
+            created=self.aws.clock.now(),
         )
         self.stacks.append(stack)
         return stack
@@ -170,6 +178,30 @@ class Region:
             if each["OutputKey"] == output:
                 return str(each["OutputValue"])
         raise TemplateError(f"Stack {stack} has no output {output}")
+
+    def parameter(self, name: str) -> str:
+        """Give the value of a parameter of Systems Manager.
+
+        Args:
+            name: Its name, with a colon and a version where it is a certain one.
+
+        Raises:
+            TemplateError: There is none, or it is a secret.
+        """
+        ssm = self.aws.client("ssm", self.name)
+        try:
+            found = ssm.get_parameter(Name=name)["Parameter"]
+        except ClientError as error:
+            raise TemplateError(
+                f"{{{{resolve:ssm:{name}}}}} cannot be resolved: "
+                f"{error.response['Error']['Message']}"
+            ) from None
+        if found["Type"] == "SecureString":
+            raise TemplateError(
+                f"local AWS does not honour {{{{resolve:ssm:{name}}}}}, which is a "
+                "SecureString"
+            )
+        return str(found["Value"])
 
     def living(self) -> list[Stack]:
         """Give the stacks that are not deleted."""
@@ -224,7 +256,11 @@ class Deployment:
         self._place = Place(region.aws, region.name, stack.name, adopts)
         self._resources = dict(stack.resources)
         self._imports: set[str] = set()
-        self._changes: list[Change] = []
+        # What a failure left is undone, or cleaned up, together with what follows.
+        self._changes: list[Change] = list(stack.unfinished)
+
+    def _now(self) -> datetime:
+        return self._region.aws.clock.now()
 
     # --- What references mean (templates.Resources) ---
 
@@ -250,6 +286,10 @@ class Deployment:
     def stack_output(self, stack: str, output: str, region: str) -> str:
         """Give the value of another stack's output."""
         return self._region.stack_output(stack, output, region)
+
+    def parameter(self, name: str) -> str:
+        """Give the value of a parameter of Systems Manager."""
+        return self._region.parameter(name)
 
     # --- Create and update ---
 
@@ -285,12 +325,14 @@ class Deployment:
         self._stack.inputs = dict(inputs)
         self._stack.tags = dict(tags)
         self._stack.outputs = outputs
+        self._stack.values = scope.values
+        self._stack.unfinished = []
         self._stack.imports = self._imports
         self._stack.resources = {
             each.logical_id: self._resources[each.logical_id] for each in scope.order()
         }
         if verb == "UPDATE":
-            self._stack.updated = datetime.now(UTC)
+            self._stack.updated = self._now()
             self._stack.set_status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
         for resource, policy in obsolete:
             self._delete_or_keep(resource, policy)
@@ -319,7 +361,7 @@ class Deployment:
         try:
             properties = scope.resolve(declaration.properties, self)
             if TYPES[declaration.type].stack_tags:
-                properties = _with_stack_tags(properties, tags)
+                properties = with_stack_tags(properties, tags)
             if before is None or before.properties != properties:
                 self._apply(declaration, before, properties)
             else:
@@ -363,7 +405,7 @@ class Deployment:
                 before,
                 declaration=declaration,
                 properties=properties,
-                since=datetime.now(UTC),
+                since=self._now(),
                 status="UPDATE_COMPLETE",
             )
             # Noted first: what fails half-way is undone as well.
@@ -379,13 +421,20 @@ class Deployment:
     ) -> None:
         kind = TYPES[declaration.type]
         physical_id = kind.create(self._place, declaration.logical_id, properties)
+        verb = "CREATE" if before is None else "UPDATE"
+        self._record(
+            declaration,
+            physical_id,
+            f"{verb}_IN_PROGRESS",
+            "Resource creation Initiated",
+        )
         after = Resource(
             declaration,
             physical_id,
             properties,
             {},
-            datetime.now(UTC),
-            "CREATE_COMPLETE" if before is None else "UPDATE_COMPLETE",
+            self._now(),
+            f"{verb}_COMPLETE",
         )
         self._changes.append(Change(before, after, replaced=before is not None))
         self._finish(after)
@@ -461,30 +510,76 @@ class Deployment:
     def _fail(self, verb: str, reason: str, rollback: bool) -> None:
         if not rollback:
             self._stack.resources = self._resources
+            self._stack.unfinished = self._changes
             self._stack.set_status(f"{verb}_FAILED", reason)
             return
-        prefix = "ROLLBACK" if verb == "CREATE" else "UPDATE_ROLLBACK"
+        self._roll_back(verb == "CREATE", reason)
+
+    def roll_back(self, skipped: frozenset[str] = frozenset()) -> None:
+        """Bring a stack that failed back to what it was before.
+
+        Args:
+            skipped: Logical ids of resources to leave as they are.
+        """
+        created = self._stack.status in ("CREATE_FAILED", "ROLLBACK_FAILED")
+        self._roll_back(created, "User Initiated", skipped)
+
+    def _roll_back(
+        self, created: bool, reason: str, skipped: frozenset[str] = frozenset()
+    ) -> None:
+        """Undo the changes, first those of what was there before."""
+        prefix = "ROLLBACK" if created else "UPDATE_ROLLBACK"
         self._stack.set_status(f"{prefix}_IN_PROGRESS", reason)
-        left = {} if verb == "CREATE" else dict(self._stack.resources)
-        stuck = False
-        for change in reversed(self._changes):
+        undone = [
+            change
+            for change in reversed(self._changes)
+            if change.after.declaration.logical_id not in skipped
+        ]
+        stuck = self._undo_all([each for each in undone if each.is_in_place])
+        if not created and not stuck:
+            self._stack.set_status("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+        if created or not stuck:
+            made = [each for each in undone if not each.is_in_place]
+            stuck += self._undo_all(made, leaves=not created)
+        else:
+            stuck += [each for each in undone if not each.is_in_place]
+        self._stack.resources = self._resources
+        self._stack.unfinished = stuck[::-1]
+        self._stack.set_status(f"{prefix}_{'FAILED' if stuck else 'COMPLETE'}")
+
+    def _undo_all(self, changes: list[Change], *, leaves: bool = False) -> list[Change]:
+        """Undo changes, and give those that could not be undone.
+
+        Args:
+            changes: The changes, the latest first.
+            leaves: Whether what cannot be deleted is left behind: as in AWS, an
+                update does not fail for it.
+        """
+        stuck = []
+        for change in changes:
+            logical_id = change.after.declaration.logical_id
             try:
                 self._undo(change)
             except Exception as error:
-                stuck = True
-                left[change.after.declaration.logical_id] = change.after
                 self._record(
                     change.after.declaration,
                     change.after.physical_id,
-                    "UPDATE_FAILED" if change.before else "DELETE_FAILED",
+                    "UPDATE_FAILED" if change.is_in_place else "DELETE_FAILED",
                     _reason(error),
                 )
-        self._stack.resources = left
-        self._stack.set_status(f"{prefix}_{'FAILED' if stuck else 'COMPLETE'}")
+                if not leaves:
+                    stuck.append(change)
+                    self._resources.setdefault(logical_id, change.after)
+                    continue
+            if change.before is None:
+                self._resources.pop(logical_id, None)
+            else:
+                self._resources[logical_id] = change.before
+        return stuck
 
     def _undo(self, change: Change) -> None:
         before, after = change.before, change.after
-        if before is not None and not change.replaced:
+        if before is not None and change.is_in_place:
             TYPES[after.declaration.type].update(
                 self._place, after.physical_id, after.properties, before.properties
             )
@@ -524,7 +619,7 @@ class Deployment:
             return
         self._stack.outputs = []
         self._stack.imports = set()
-        self._stack.deleted = datetime.now(UTC)
+        self._stack.deleted = self._now()
         self._stack.set_status("DELETE_COMPLETE")
 
     def _delete_or_keep(self, resource: Resource, policy: str) -> bool:
@@ -581,9 +676,15 @@ def _unhonoured(declaration: Declaration, scope: Scope) -> str | None:
     return None
 
 
-def _with_stack_tags(
+def with_stack_tags(
     properties: dict[str, Any], tags: Mapping[str, str]
 ) -> dict[str, Any]:
+    """Add the stack's tags to those that a resource has of its own.
+
+    Args:
+        properties: The properties of the resource.
+        tags: The tags of the stack.
+    """
     own = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
     merged = {**tags, **own}
     if not merged:
@@ -606,69 +707,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, (_FailedError, ResourceError, TemplateError)):
         return str(error)
     return f"{type(error).__name__}: {error}"
-
-
-class _Current:
-    """What references mean before a deployment; new resources have no values yet."""
-
-    def __init__(self, region: Region, stack: Stack) -> None:
-        self._region = region
-        self._stack = stack
-
-    def ref(self, logical_id: str) -> str:
-        """Give the physical id, or a stand-in."""
-        resource = self._stack.resources.get(logical_id)
-        return resource.physical_id if resource else f"<{logical_id}>"
-
-    def attribute(self, logical_id: str, name: str) -> str:
-        """Give the attribute, or a stand-in."""
-        resource = self._stack.resources.get(logical_id)
-        stand_in = f"<{logical_id}.{name}>"
-        return resource.attributes.get(name, stand_in) if resource else stand_in
-
-    def imported(self, export: str) -> str:
-        """Give the value of an export."""
-        return self._region.export(export)
-
-    def stack_output(self, stack: str, output: str, region: str) -> str:
-        """Give the value of another stack's output."""
-        return self._region.stack_output(stack, output, region)
-
-
-def compare(
-    region: Region, stack: Stack, scope: Scope, tags: Mapping[str, str]
-) -> list[tuple[str, Declaration]]:
-    """Foresee what a deployment does to each resource.
-
-    Args:
-        region: The Region of the stack.
-        stack: The stack as it is.
-        scope: What it is to become.
-        tags: The tags it is to have.
-
-    Returns:
-        Add, Modify or Remove, and the resource.
-    """
-    current = _Current(region, stack)
-    changes: list[tuple[str, Declaration]] = []
-    for declaration in scope.order():
-        existing = stack.resources.get(declaration.logical_id)
-        if existing is None:
-            changes.append(("Add", declaration))
-            continue
-        try:
-            properties = scope.resolve(declaration.properties, current)
-        except TemplateError:
-            properties = None
-        kind = TYPES.get(declaration.type)
-        if properties is not None and kind is not None and kind.stack_tags:
-            properties = _with_stack_tags(properties, tags)
-        if properties != existing.properties:
-            changes.append(("Modify", declaration))
-    active = {each.logical_id for each in scope.active()}
-    changes += [
-        ("Remove", existing.declaration)
-        for logical_id, existing in stack.resources.items()
-        if logical_id not in active
-    ]
-    return changes

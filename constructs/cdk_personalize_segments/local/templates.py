@@ -42,6 +42,7 @@ _DECLARATION: Final = frozenset(
 )
 _POLICIES: Final = frozenset({"Delete", "Retain", "RetainExceptOnCreate", "Snapshot"})
 _SUB: Final = re.compile(r"\$\{(!?)([^}]+)\}")
+_SSM_REFERENCE: Final = re.compile(r"\{\{resolve:ssm:([^{}:]+(?::\d+)?)\}\}")
 _NO_VALUE: Final = object()
 
 
@@ -76,6 +77,9 @@ class Resources(Protocol):
 
     def stack_output(self, stack: str, output: str, region: str) -> str:
         """Give the value of `Fn::GetStackOutput`."""
+
+    def parameter(self, name: str) -> str:
+        """Give the value of `{{resolve:ssm:name}}`."""
 
 
 class Template:
@@ -210,7 +214,8 @@ class Scope:
     def order(self) -> list[Declaration]:
         """Give the active resources, each after those that it needs."""
         active = {each.logical_id: each for each in self.active()}
-        graph = {name: self.dependencies(each) for name, each in active.items()}
+        # Sorted, since the order must not depend on how sets are laid out.
+        graph = {name: sorted(self.dependencies(each)) for name, each in active.items()}
         try:
             return [
                 active[name]
@@ -290,22 +295,37 @@ class Scope:
                 evaluated.
         """
         if isinstance(value, str):
-            if "{{resolve:" in value:
-                raise TemplateError(
-                    f"local AWS does not honour the dynamic reference in {value!r}; "
-                    "pass the value as a parameter"
-                )
-            return value
+            return self._dynamic(value, resources)
         if isinstance(value, list):
             resolved = [self.resolve(each, resources) for each in value]
             return [each for each in resolved if each is not _NO_VALUE]
         if isinstance(value, dict):
             name, argument = _single(value)
             if name is not None:
-                return self._call(name, argument, resources)
+                called = self._call(name, argument, resources)
+                # A function may put a dynamic reference together.
+                if isinstance(called, str):
+                    return self._dynamic(called, resources)
+                return called
             items = {key: self.resolve(each, resources) for key, each in value.items()}
             return {key: each for key, each in items.items() if each is not _NO_VALUE}
         return value
+
+    def _dynamic(self, text: str, resources: Resources | None) -> str:
+        """Put in what dynamic references to parameters mean.
+
+        Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/
+        dynamic-references-ssm.html.
+        """
+        text = _SSM_REFERENCE.sub(
+            lambda match: _needed(resources, match[0]).parameter(match[1]), text
+        )
+        if "{{resolve:" in text:
+            raise TemplateError(
+                f"local AWS does not honour the dynamic reference in {text!r}; "
+                "pass the value as a parameter"
+            )
+        return text
 
     def _call(self, name: str, argument: Json, resources: Resources | None) -> Json:
         def resolve(value: Json) -> Json:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Properties = Mapping[str, Any]
 
 _RANDOM_LENGTH: Final = 12
-_GONE: Final = ("NoSuch", "NotFound", "NonExistent")
+_GONE: Final = ("DoesNotExist", "NoSuch", "NotFound", "NonExistent")
 
 
 class ResourceError(Exception):
@@ -47,6 +47,14 @@ class Place:
     def arn(self, service: str, resource: str) -> str:
         """Give the ARN of something in this account and Region."""
         return f"arn:aws:{service}:{self.region}:{self.aws.account_id}:{resource}"
+
+    def new_id(self, logical_id: str) -> str:
+        """Make up a UUID.
+
+        Args:
+            logical_id: The logical id of the resource that it is for.
+        """
+        return self.aws.new_id(f"{self.region}/{self.stack_name}/{logical_id}")
 
     def new_name(self, logical_id: str, longest: int) -> str:
         """Make up a physical name: stack, logical id and random characters.

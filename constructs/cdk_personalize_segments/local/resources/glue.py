@@ -69,14 +69,22 @@ class Table(ResourceType):
             "TableInput.TableType",
             *(f"TableInput.PartitionKeys.{each}" for each in _COLUMN),
             *(f"TableInput.StorageDescriptor.Columns.{each}" for each in _COLUMN),
+            "TableInput.Retention",
+            "TableInput.StorageDescriptor.BucketColumns",
             "TableInput.StorageDescriptor.Compressed",
             "TableInput.StorageDescriptor.InputFormat",
             "TableInput.StorageDescriptor.Location",
+            "TableInput.StorageDescriptor.NumberOfBuckets",
             "TableInput.StorageDescriptor.OutputFormat",
             "TableInput.StorageDescriptor.Parameters.*",
             "TableInput.StorageDescriptor.SerdeInfo.Name",
             "TableInput.StorageDescriptor.SerdeInfo.Parameters.*",
             "TableInput.StorageDescriptor.SerdeInfo.SerializationLibrary",
+            "TableInput.StorageDescriptor.SortColumns.Column",
+            "TableInput.StorageDescriptor.SortColumns.SortOrder",
+            "TableInput.StorageDescriptor.StoredAsSubDirectories",
+            "TableInput.ViewExpandedText",
+            "TableInput.ViewOriginalText",
         }
     )
     replaced_on = frozenset({"CatalogId", "DatabaseName"})

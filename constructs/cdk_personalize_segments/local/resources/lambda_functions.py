@@ -38,8 +38,6 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "Timeout": 3,
     "TracingConfig": {"Mode": "PassThrough"},
 }
-# What tells one version from another.
-_VERSIONED: Final = ("CodeSha256", "Architectures", *_CONFIGURATION)
 
 
 class Function(ResourceType):
@@ -132,21 +130,15 @@ class Version(ResourceType):
     replaced_on = honoured
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
-        """Publish a version, of a function that differs from its newest one."""
+        """Publish a version, of a function that has changed since the newest one."""
         client = place.client("lambda")
-        function = new["FunctionName"]
-        newest = _newest_version(client, function)
-        if newest is not None:
-            latest = client.get_function_configuration(FunctionName=function)
-            if all(newest.get(key) == latest.get(key) for key in _VERSIONED):
-                raise ResourceError(
-                    "A version for this Lambda function exists ( "
-                    f"{newest['Version']} ). Modify the function to create a new "
-                    "version."
-                )
-        published = client.publish_version(
-            FunctionName=function, **chosen(new, "Description")
-        )
+        newest = _newest_version(client, new["FunctionName"])
+        published = client.publish_version(**new)
+        if published["Version"] == newest:
+            raise ResourceError(
+                f"A version for this Lambda function exists ( {newest} ). Modify the "
+                "function to create a new version."
+            )
         return str(published["FunctionArn"])
 
     def delete(self, place: Place, physical_id: str, old: Properties) -> None:
@@ -164,6 +156,34 @@ class Version(ResourceType):
             "FunctionArn": physical_id,
             "Version": physical_id.rpartition(":")[2],
         }
+
+
+class Alias(ResourceType):
+    """AWS::Lambda::Alias, of one version."""
+
+    type = "AWS::Lambda::Alias"
+    honoured = frozenset({"Description", "FunctionName", "FunctionVersion", "Name"})
+    replaced_on = frozenset({"FunctionName", "Name"})
+
+    def create(self, place: Place, logical_id: str, new: Properties) -> str:
+        """Create the alias."""
+        return str(place.client("lambda").create_alias(**new)["AliasArn"])
+
+    def update(
+        self, place: Place, physical_id: str, old: Properties, new: Properties
+    ) -> None:
+        """Let the alias stand for another version."""
+        place.client("lambda").update_alias(**{"Description": "", **new})
+
+    def delete(self, place: Place, physical_id: str, old: Properties) -> None:
+        """Delete the alias."""
+        place.client("lambda").delete_alias(**chosen(old, "FunctionName", "Name"))
+
+    def attributes(
+        self, place: Place, physical_id: str, properties: Properties
+    ) -> dict[str, str]:
+        """Give the ARN."""
+        return {"AliasArn": physical_id}
 
 
 class Permission(ResourceType):
@@ -218,13 +238,13 @@ def _code(properties: Properties) -> dict[str, Any]:
     return code
 
 
-def _newest_version(client: Client, function: str) -> dict[str, Any] | None:
+def _newest_version(client: Client, function: str) -> str | None:
     published = [
-        version
+        version["Version"]
         for page in client.get_paginator("list_versions_by_function").paginate(
             FunctionName=function
         )
         for version in page["Versions"]
         if version["Version"] != "$LATEST"
     ]
-    return max(published, key=lambda version: int(version["Version"]), default=None)
+    return max(published, key=int, default=None)
