@@ -17,21 +17,29 @@ out; users with the same affinity come in the order of their ids.
 """
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final
 
 from cdk_personalize_segments.local.personalize.dataset import Dataset
 
-_DAMPING_INTERACTIONS = 5
+_DAMPING_INTERACTIONS: Final = 5
 # Hides differences in the last bits, so that ties are ties everywhere.
-_DIGITS = 12
+_DIGITS: Final = 12
+# Rankings that are remembered; each has all users.
+_REMEMBERED: Final = 128
 
 
 class Affinity:
-    """Ranks the users of a dataset."""
+    """Ranks the users of a dataset.
+
+    Attributes:
+        dataset: The data, which never change: an import makes another affinity.
+    """
 
     def __init__(self, dataset: Dataset) -> None:
         """Index a dataset."""
-        self._dataset = dataset
+        self.dataset = dataset
         interacted = (item for of_user in dataset.weights.values() for item in of_user)
         self._index = {
             item: number
@@ -55,40 +63,39 @@ class Affinity:
         for items, weights in self._profiles.values():
             for item, weight in zip(items, weights, strict=True):
                 self._squares[item] += weight * weight
-        self._rankings: dict[object, list[str]] = {}
+        self._ranking = lru_cache(_REMEMBERED)(self._rank)
 
     def knows(self, item: str) -> bool:
         """Tell whether an item was in the data."""
         return item in self._index
 
-    def users_for_item(self, item: str) -> list[str]:
+    def users_for_item(self, item: str) -> tuple[str, ...]:
         """Rank users by their affinity to an item that the data has."""
-        return self._ranking(item, lambda: self._similarities(self._index[item]))
+        return self._ranking(item)
 
-    def users_for_attributes(self, conditions: Iterable[tuple[str, str]]) -> list[str]:
+    def users_for_attributes(
+        self, conditions: Iterable[tuple[str, str]]
+    ) -> tuple[str, ...]:
         """Rank users by their affinity to the items that have all attributes.
 
         Args:
             conditions: Columns of `items.csv`, each with the value wanted.
         """
-        wanted = tuple(conditions)
-        return self._ranking(wanted, lambda: self._matches(wanted))
+        return self._ranking(tuple(conditions))
 
-    def _ranking(
-        self, query: object, relevance: Callable[[], list[float]]
-    ) -> list[str]:
-        if query not in self._rankings:
-            self._rankings[query] = self._rank(relevance())
-        return self._rankings[query]
-
-    def _rank(self, relevance: list[float]) -> list[str]:
+    def _rank(self, query: str | tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+        relevance = (
+            self._similarities(self._index[query])
+            if isinstance(query, str)
+            else self._matches(query)
+        )
         scores = []
         for user, (items, weights) in self._profiles.items():
             fit = sum(map(operator.mul, weights, map(relevance.__getitem__, items)))
             score = round(fit / self._divisors[user], _DIGITS) if fit > 0 else 0.0
             if score > 0:
                 scores.append((-score, user))
-        return [user for _, user in sorted(scores)]
+        return tuple(user for _, user in sorted(scores))
 
     def _similarities(self, item: int) -> list[float]:
         products = [0.0] * len(self._index)
@@ -106,7 +113,7 @@ class Affinity:
 
     def _matches(self, conditions: Sequence[tuple[str, str]]) -> list[float]:
         relevance = [0.0] * len(self._index)
-        for item, columns in self._dataset.items.items():
+        for item, columns in self.dataset.items.items():
             if all(
                 any(_same(value, wanted) for value in columns.get(column, ()))
                 for column, wanted in conditions
