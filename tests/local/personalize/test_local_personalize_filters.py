@@ -1,4 +1,4 @@
-"""Filters of the emulated Personalize: grammar, placeholders, limits, and their life."""
+"""Filters of the emulated Personalize: grammar, placeholders, limits, life."""
 
 import json
 

@@ -52,13 +52,16 @@ _CLASSES: Final = {
     r"\p{N}": r"\d",
     r"\p{Z}": r"\s",
 }
-_SCALARS: Final[Mapping[str, tuple[type, ...]]] = {
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "boolean": (bool,),
     "double": (int, float),
     "float": (int, float),
     "integer": (int,),
+    "list": (list,),
     "long": (int,),
+    "map": (Mapping,),
     "string": (str,),
+    "structure": (Mapping,),
     "timestamp": (datetime,),
 }
 
@@ -157,18 +160,21 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 def _check_value(shape: Any, value: Any, path: str) -> None:  # noqa: ANN401
     kind = shape.type_name if shape is not None else "structure"
+    if not isinstance(value, _TYPES[kind]):
+        raise TypeError(f"{path} must be {kind} in the SDK's model, got {value!r}")
     if kind == "structure":
         members = shape.members if shape is not None else {}
         for name, member in value.items():
             if name not in members:
                 raise TypeError(f"{path} has no member {name!r} in the SDK's model")
             _check_value(members[name], member, f"{path}.{name}")
-        required = shape.required_members if shape is not None else []
-        for name in required:
+        for name in shape.required_members if shape is not None else ():
             if name not in value:
                 raise TypeError(f"{path} must have the member {name!r}")
     elif kind == "list":
         for member in value:
             _check_value(shape.member, member, f"{path}[]")
-    elif not isinstance(value, _SCALARS[kind]):
-        raise TypeError(f"{path} must be {kind} in the SDK's model, got {value!r}")
+    elif kind == "map":
+        for key, member in value.items():
+            _check_value(shape.key, key, f"{path}.key")
+            _check_value(shape.value, member, f"{path}.{key}")
