@@ -100,6 +100,8 @@ class EmulatedPersonalize(Behaviour):
         """
         data = dataset.load(folder)
         with self._lock:
+            # What began before learns from the data before.
+            self.settle()
             group = self.group(dataset_group)
             group.affinity = Affinity(data)
             return group.arn

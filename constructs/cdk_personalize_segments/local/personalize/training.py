@@ -53,6 +53,7 @@ def add_version(
     *,
     name: str | None = None,
     failure_reason: str | None = None,
+    created: datetime | None = None,
 ) -> SolutionVersion:
     """Add a version to a solution, as trained on the data that there are.
 
@@ -62,12 +63,13 @@ def add_version(
         status: The version's status, in which it stays.
         name: The version's name. Default: its id, the last part of its ARN.
         failure_reason: Why it failed, if it did.
+        created: When it is created. Default: now.
     """
     number = len(solution.versions)
     identity = f"{solution.name} {number}"
     version_id = hashlib.sha256(identity.encode()).hexdigest()[:8]
     # Real versions cannot be created at the same moment: a training lies between.
-    created = personalize.now()
+    created = created or personalize.now()
     if solution.versions:
         created = max(created, solution.versions[-1].created + timedelta(seconds=1))
     version = SolutionVersion(
@@ -90,7 +92,7 @@ def start(
     solution: Solution,
     *,
     name: str | None = None,
-    training_type: str = "MANUAL",
+    automatic_at: datetime | None = None,
 ) -> SolutionVersion:
     """Start to train a version.
 
@@ -98,7 +100,7 @@ def start(
         personalize: The emulated Personalize.
         solution: The solution.
         name: The version's name.
-        training_type: MANUAL or AUTOMATIC.
+        automatic_at: When the training started by itself, if it did.
 
     Raises:
         PersonalizeError: LimitExceededException, if too many train already.
@@ -107,8 +109,10 @@ def start(
         raise errors.limit_exceeded(
             f"More than {MAX_TRAININGS} resources with PENDING or IN_PROGRESS status."
         )
-    version = add_version(personalize, solution, PENDING, name=name)
-    version.training_type = training_type
+    version = add_version(
+        personalize, solution, PENDING, name=name, created=automatic_at
+    )
+    version.training_type = "AUTOMATIC" if automatic_at else "MANUAL"
     version.affinity = None
     failures = personalize.training_failures
     failure = failures.pop(0) if failures else None
@@ -195,7 +199,7 @@ def plan(personalize: "EmulatedPersonalize", solution: Solution) -> None:
                 return
             personalize.agenda.add(when + every, train_at(when + every))
             if when > first or len(solution.versions) == known:
-                start(personalize, solution, training_type="AUTOMATIC")
+                start(personalize, solution, automatic_at=when)
 
         return train
 
