@@ -1,5 +1,6 @@
 """Many requests at once: nobody gets somebody else's error, and no job is lost."""
 
+import itertools
 import logging
 import sys
 import threading
@@ -33,14 +34,16 @@ def test_input_is_read_while_others_write_to_the_bucket(aws, pipeline, hurried):
         input_path="s3://inputs/run/",
         output_path="s3://outputs/run/",
     )
+    for number in range(200):
+        backend.put_object("inputs", f"other/{number}", b"")
     stop = threading.Event()
     names = [f"run/{number:02}.json" for number in range(20)]
 
     def write():
-        number = 0
-        while not stop.is_set():
-            number += 1
-            backend.put_object("inputs", f"other/{number % 5000}", b"")
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            backend.put_object("inputs", f"{threading.get_ident()}/{number}", b"")
             backend.put_object("inputs", names[number % 20], b'{"itemId": "2"}\n')
 
     with ThreadPoolExecutor(3) as writers:

@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cdk_personalize_segments.local.personalize.dataset import Dataset
+from cdk_personalize_segments.local.personalize.dataset import Dataset, number
 
 # By the page on guidelines: distinct fields of one filter.
 MAX_FIELDS: Final = 10
@@ -55,7 +55,6 @@ _LITERALS: Final = re.compile(
     r"""\s*(?:"(?P<text>(?:[^"\\]|\\.)*)"|(?P<number>-?\d+(?:\.\d+)?))\s*(?:,|$)""",
     re.VERBOSE,
 )
-_NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _EQUALITY: Final = ("=", "!=")
 _ORDER: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<": operator.lt,
@@ -126,10 +125,10 @@ class Condition:
         if self.operator in _EQUALITY:
             equal = any(_equal(have, wanted[0]) for have in actual)
             return equal == (self.operator == "=")
-        limit = _number(wanted[0])
+        limit = number(wanted[0])
         if limit is None:
             raise FilterValueError(f"{self.field} {self.operator} needs a number")
-        numbers = [_number(have) for have in actual]
+        numbers = [number(have) for have in actual]
         compare = _ORDER[self.operator]
         return any(have is not None and compare(have, limit) for have in numbers)
 
@@ -367,7 +366,7 @@ def _check_value(field: str, comparison: str, value: Value) -> None:
                 f"Invalid input symbol: ${value.name}. Placeholders are not allowed "
                 "with NOT_IN operator."
             )
-    elif comparison in _ORDER and _number(value) is None:
+    elif comparison in _ORDER and number(value) is None:
         raise FilterExpressionError(f"{field} {comparison} needs a number")
 
 
@@ -426,12 +425,8 @@ def _actual(field: str, user: str, dataset: Dataset) -> frozenset[str]:
 
 
 def _equal(have: str, want: str) -> bool:
-    number = _number(have)
-    return have == want or (number is not None and number == _number(want))
-
-
-def _number(text: str) -> float | None:
-    return float(text) if _NUMBER.fullmatch(text) else None
+    amount = number(have)
+    return have == want or (amount is not None and amount == number(want))
 
 
 def _unescape(text: str) -> str:
