@@ -306,6 +306,10 @@ def _object_arn(call: Call, bucket: str, key: str) -> str:
 # --- Personalize ---
 
 _PERSONALIZE_RESOURCES: Final = {
+    "CreateSolutionVersion": "solutionArn",
+    "DeleteDatasetGroup": "datasetGroupArn",
+    "DeleteFilter": "filterArn",
+    "DeleteSolution": "solutionArn",
     "DescribeBatchSegmentJob": "batchSegmentJobArn",
     "DescribeDatasetGroup": "datasetGroupArn",
     "DescribeFilter": "filterArn",
@@ -313,13 +317,23 @@ _PERSONALIZE_RESOURCES: Final = {
     "DescribeSolution": "solutionArn",
     "DescribeSolutionVersion": "solutionVersionArn",
     "ListTagsForResource": "resourceArn",
+    "StopSolutionVersionCreation": "solutionVersionArn",
     "TagResource": "resourceArn",
     "UntagResource": "resourceArn",
+    "UpdateSolution": "solutionArn",
+}
+# What is created by name: the parameter with it, and the kind in the ARN.
+_PERSONALIZE_NAMED: Final = {
+    "CreateBatchSegmentJob": ("jobName", "batch-segment-job"),
+    "CreateDatasetGroup": ("name", "dataset-group"),
+    "CreateFilter": ("name", "filter"),
+    "CreateSolution": ("name", "solution"),
 }
 # The Service Authorization Reference has no resource types for these.
 _PERSONALIZE_LISTS: Final = frozenset(
     {
         "ListBatchSegmentJobs",
+        "ListDatasetGroups",
         "ListFilters",
         "ListRecipes",
         "ListSolutionVersions",
@@ -335,29 +349,23 @@ def _personalize(call: Call, account: str) -> list[Needed]:
         return [Needed(action, "*")]
     if call.operation in _PERSONALIZE_RESOURCES:
         arn = _text(parameters.get(_PERSONALIZE_RESOURCES[call.operation]))
-        return [Needed(action, arn, _tag_context(parameters))]
-    if call.operation == "CreateBatchSegmentJob":
-        return _create_batch_segment_job(call, account)
-    raise _unmapped(call, call.operation)
-
-
-def _create_batch_segment_job(call: Call, account: str) -> list[Needed]:
-    parameters = call.parameters
-    name = _text(parameters.get("jobName"))
-    arn = (
-        f"arn:{call.partition}:personalize:{call.region}:{account}"
-        f":batch-segment-job/{name}"
-    )
+    elif call.operation in _PERSONALIZE_NAMED:
+        parameter, kind = _PERSONALIZE_NAMED[call.operation]
+        name = _text(parameters.get(parameter))
+        arn = f"arn:{call.partition}:personalize:{call.region}:{account}:{kind}/{name}"
+    else:
+        raise _unmapped(call, call.operation)
     context = _tag_context(parameters)
-    needed = [Needed(f"personalize:{call.operation}", arn, context)]
-    if parameters.get("tags"):
+    needed = [Needed(action, arn, context)]
+    if parameters.get("tags") and call.operation != "TagResource":
         needed.append(Needed("personalize:TagResource", arn, context))
-    service_role = _text(parameters.get("roleArn"))
-    passed = {
-        "iam:PassedToService": "personalize.amazonaws.com",
-        "iam:AssociatedResourceArn": arn,
-    }
-    return [*needed, Needed("iam:PassRole", service_role, passed)]
+    if "roleArn" in parameters:
+        passed = {
+            "iam:PassedToService": "personalize.amazonaws.com",
+            "iam:AssociatedResourceArn": arn,
+        }
+        needed.append(Needed("iam:PassRole", _text(parameters["roleArn"]), passed))
+    return needed
 
 
 def _tag_context(parameters: Mapping[str, Any]) -> Context:
