@@ -81,8 +81,8 @@ def mapping(inner=None, **fields):
         (passing(Assign={"states": 1}), "cannot be called 'states'"),
         (passing(Assign={"a b": 1}), "cannot be called 'a b'"),
         (task(Resource="arn:aws:states:::sns:publish"), "sns:publish"),
-        (task(Resource=f"{INVOKE}.waitForTaskToken"), "waitForTaskToken"),
-        (task(HeartbeatSeconds=5), "'HeartbeatSeconds'"),
+        (task(Resource=f"{INVOKE}.sync"), "invoke.sync"),
+        (task(HeartbeatSeconds=5), "HeartbeatSeconds is for tasks with"),
         (task(Credentials={}), "'Credentials'"),
         (task(TimeoutSeconds=0), "TimeoutSeconds"),
         (task(Arguments={"Payload": {}}), "FunctionName is needed"),
@@ -140,16 +140,6 @@ def test_what_is_wrong_in_a_state_is_named(state, named):
     with pytest.raises(InvalidDefinitionError) as refused:
         parse(define(state))
     assert named in str(refused.value)
-
-
-def test_distributed_maps_are_refused():
-    state = mapping()
-    state["ItemProcessor"]["ProcessorConfig"] = {
-        "Mode": "DISTRIBUTED",
-        "ExecutionType": "STANDARD",
-    }
-    with pytest.raises(InvalidDefinitionError, match="inline maps only"):
-        parse(define(state))
 
 
 @pytest.mark.parametrize(
