@@ -33,8 +33,7 @@ from cdk_personalize_segments.local.stepfunctions.scopes import written
 
 REDRIVABLE_FOR: Final = timedelta(days=14)
 """How long after its end an execution can be redriven."""
-LONGEST_OPEN: Final = timedelta(days=365)
-"""How long an execution can be under way."""
+_LONGEST_OPEN: Final = timedelta(days=365)
 _log: Final = logging.getLogger(__name__)
 
 
@@ -144,7 +143,7 @@ class Execution:
             return f"Execution is {self.status} and cannot be redriven"
         if self._history.length >= LONGEST - 1:
             return "Execution history event limit exceeded"
-        if now - self.started > LONGEST_OPEN:
+        if now - self.started > _LONGEST_OPEN:
             return "Execution has exceeded the max execution time"
         if self.stopped is not None and now - self.stopped > REDRIVABLE_FOR:
             return "Execution redrivable period exceeded"
@@ -218,9 +217,7 @@ class Execution:
             self.arn.split(":")[3],
             self._surroundings,
         )
-        deadline = asyncio.timeout(
-            self.machine.states.get("TimeoutSeconds", LONGEST_OPEN.total_seconds())
-        )
+        deadline = asyncio.timeout(self.machine.states.get("TimeoutSeconds"))
         try:
             async with deadline:
                 output = await interpreter.run(

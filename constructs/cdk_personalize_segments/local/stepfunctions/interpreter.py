@@ -416,8 +416,11 @@ class Interpreter:
             inner = progress.inner.get(index)
             if inner is not None and inner.ended:
                 return inner.input
-            async with places:
-                return await self._iteration(visit, index, item, Branch(after))
+            await places.acquire()
+            result = await self._iteration(visit, index, item, Branch(after))
+            # Not after a failure: then no other may begin.
+            places.release()
+            return result
 
         return await _together(
             [iterate(index, item) for index, item in enumerate(progress.items)]
