@@ -31,6 +31,14 @@ def test_a_day_passes_in_no_time(clock):
     assert time.monotonic() - began < 0.5
 
 
+def test_years_pass_to_the_microsecond(clock):
+    clock.sleep(20 * 365 * 86400)
+    for _ in range(100):
+        clock.sleep(86400.001)
+    expected = timedelta(days=20 * 365 + 100, milliseconds=100)
+    assert abs(clock.now() - START - expected) < timedelta(milliseconds=1)
+
+
 def test_it_stands_still_while_nothing_waits(clock):
     time.sleep(0.05)
     assert clock.now() == START

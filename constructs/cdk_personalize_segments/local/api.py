@@ -145,11 +145,15 @@ SERVICES: Final[Mapping[str, Service]] = {
     ),
     "stepfunctions": Service(
         ours=_names(
-            "DescribeExecution DescribeStateMachineForExecution GetExecutionHistory "
-            "ListExecutions StartExecution StopExecution"
+            "DeleteStateMachineVersion DescribeExecution DescribeMapRun "
+            "DescribeStateMachine DescribeStateMachineForExecution "
+            "GetExecutionHistory ListExecutions ListMapRuns "
+            "ListStateMachineVersions PublishStateMachineVersion RedriveExecution "
+            "SendTaskFailure SendTaskHeartbeat SendTaskSuccess StartExecution "
+            "StopExecution UpdateMapRun ValidateStateMachineDefinition"
         ),
         moto=_names(
-            "CreateStateMachine DeleteStateMachine DescribeStateMachine "
+            "CreateStateMachine DeleteStateMachine "
             "ListStateMachines ListTagsForResource TagResource UntagResource "
             "UpdateStateMachine"
         ),

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 _T = TypeVar("_T")
 _WORKERS: Final = 32
+_RESOLUTION_SECONDS: Final = 1e-6
 
 
 def iso(instant: datetime) -> str:
@@ -215,6 +216,10 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, virtual_time: _VirtualTime) -> None:
         self._virtual_time = virtual_time
         super().__init__(_WaitingSelector(virtual_time))
+        # What is due counts as due from so many seconds before. With the nanosecond
+        # of asyncio, nothing would be due any more after about a hundred days, where
+        # floats are further apart than that.
+        self._clock_resolution = _RESOLUTION_SECONDS
 
     def time(self) -> float:
         return self._virtual_time.seconds()
