@@ -20,6 +20,7 @@ MIDDLEWARES = (
     f"{PACKAGE}.personalize.http",
     f"{PACKAGE}.storage",
 )
+OPTION = "--without-bridge"
 BRIDGES = (*moto_names.read()["replaced"], *MIDDLEWARES)
 
 
@@ -31,7 +32,9 @@ def test_marks_name_bridges_that_exist() -> None:
     marked = {
         name
         for path in TESTS
-        for mark in re.findall(r"@pytest\.mark\.bridge\((.*?)\)", path.read_text(), re.S)
+        for mark in re.findall(
+            r"@pytest\.mark\.bridge\((.*?)\)", path.read_text(), re.S
+        )
         for name in re.findall(r'"([\w.]+)"', mark)
     }
     assert marked <= set(BRIDGES)
@@ -46,8 +49,7 @@ def test_a_test_fails_when_the_bridge_is_removed(bridge: str) -> None:
     assert concerned, f"no test is marked with bridge({bridge!r})"
     options = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist"]
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "--without-bridge", bridge]
-        + concerned,
+        [sys.executable, "-m", "pytest", *options, OPTION, bridge, *concerned],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import Any
 
 import pytest
+from moto import mock_aws
 from moto.awslambda.models import LambdaFunction
 from moto.s3.models import FakeBucket
 from moto.stepfunctions.models import StepFunctionBackend
@@ -99,6 +100,13 @@ def test_the_record_has_every_name_that_is_replaced_or_imported(aws: LocalAws) -
     assert json.loads(json.dumps(made)) == moto_names.read(), (
         "run `make moto-names`, and see what changed in the record"
     )
+
+
+@pytest.mark.bridge("moto.core.models.MockAWS.reset")
+def test_moto_s_own_mocks_may_not_erase_the_account(aws: LocalAws) -> None:
+    assert aws.endpoint_url
+    with pytest.raises(LocalAwsError, match="mock_aws would erase"):
+        mock_aws().start()
 
 
 def test_a_name_that_moto_no_longer_has_is_named() -> None:

@@ -13,6 +13,10 @@ from cdk_personalize_segments._runtime import limits
 from cdk_personalize_segments.local import patching
 from cdk_personalize_segments.local.cdk_cli import CdkCli
 from cdk_personalize_segments.local.clock import Clock
+from cdk_personalize_segments.local.environment import (
+    aws_environment,
+    process_environment,
+)
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.executions import Execution, run_to_end
 from cdk_personalize_segments.local.untyped import Client
@@ -32,6 +36,7 @@ _NO_SETTINGS: Final = {
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
 }
+_NOT_RUNNING: Final = "this local AWS is not running; start it first"
 
 _started: "LocalAws | None" = None
 
@@ -91,6 +96,8 @@ class LocalAws:
         self._chances: dict[str, random.Random] = {}
         self._server: Any = None
         self._middlewares: list[Middleware] = []
+        # How many of them are not a bridge's.
+        self._added = 0
         self._clients: dict[tuple[str, str], Any] = {}
         self._cdk: CdkCli | None = None
 
@@ -116,6 +123,7 @@ class LocalAws:
         from cdk_personalize_segments.local.server import Server
 
         self.clock = Clock(start=self._begins, speed=self._speed)
+        self._added = len(self._middlewares)
         _started = self
         # Functions run in processes, which must not outlive this one.
         atexit.register(self.stop)
@@ -133,18 +141,43 @@ class LocalAws:
         if _started is not self:
             return
         atexit.unregister(self.stop)
-        from cdk_personalize_segments.local import bridges
-
         self.clock.stop()
         if self._server is not None:
             self._server.stop()
             self._server = None
-        bridges.remove_all()
+        self._forget()
         self._middlewares.clear()
         self._clients.clear()
+        _started = None
+
+    def reset(self) -> None:
+        """Empty the account, which goes on at the same endpoint.
+
+        All is as after `start`: the clock is a new one that begins as the first did,
+        so that `clock`, `personalize` and `sessions` are to be taken anew. What waits
+        or runs is ended, and no other request may be under way.
+
+        Raises:
+            LocalAwsError: It is not running.
+        """
+        if self._server is None:
+            raise LocalAwsError(_NOT_RUNNING)
+        from cdk_personalize_segments.local import bridges
+
+        self.clock.stop()
+        self._forget()
+        del self._middlewares[self._added :]
+        self.clock = Clock(start=self._begins, speed=self._speed)
+        bridges.install_all(self)
+        self._server.answer_with(self._middlewares)
+
+    def _forget(self) -> None:
+        """Take every bridge away, and with them what is in the account."""
+        from cdk_personalize_segments.local import bridges
+
+        bridges.remove_all()
         self._chances.clear()
         self._cdk = None
-        _started = None
 
     def __enter__(self) -> Self:
         """Start serving."""
@@ -187,7 +220,7 @@ class LocalAws:
         The name, not the address: templates by URL are only recognised by it.
         """
         if self._server is None:
-            raise LocalAwsError("this local AWS is not running; start it first")
+            raise LocalAwsError(_NOT_RUNNING)
         return f"http://localhost:{self._server.port}"
 
     @property
@@ -198,28 +231,12 @@ class LocalAws:
         and the instance metadata service is off. `process_environment` has everything
         that a subprocess needs.
         """
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": "localhost,127.0.0.1",
-            "no_proxy": "localhost,127.0.0.1",
-        }
+        return aws_environment(self.endpoint_url, self.region)
 
     @property
     def process_environment(self) -> dict[str, str]:
         """The environment of this process, with its AWS settings replaced by ours."""
-        others = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("AWS_")
-        }
-        return {**others, **self.environment}
+        return process_environment(self.endpoint_url, self.region)
 
     def client(self, service: str, region: str | None = None) -> Client:
         """Give a boto3 client with the rights of the account's administrator.

@@ -9,6 +9,7 @@ from moto.moto_api._internal.models import moto_api_backend
 from cdk_personalize_segments.local import (
     api,
     cloudformation,
+    control,
     enforcement,
     function_configuration,
     functions,
@@ -43,8 +44,9 @@ def install_all(aws: "LocalAws") -> None:
         personalize,
         cloudformation,
         enforcement,
-        # Last, so that it looks at a request before all others do.
+        # Last, so that they look at a request before all others do.
         api,
+        control,
     ):
         bridge.install(aws)
 

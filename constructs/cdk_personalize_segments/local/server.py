@@ -47,16 +47,13 @@ class Server:
         Raises:
             LocalAwsError: The port is taken.
         """
-        application: WSGIApplication = DomainDispatcherApplication(create_backend_app)
-        for wrap in middlewares:
-            application = wrap(application)
-        application = _with_named_errors(application)
+        self.answer_with(middlewares)
         with _listening(port) as listener:
             self.port: int = listener.getsockname()[1]
             self._server = make_server(
                 "127.0.0.1",
                 self.port,
-                application,
+                lambda *request: self._application(*request),
                 threaded=True,
                 request_handler=_QuietHandler,
                 fd=listener.fileno(),
@@ -68,6 +65,19 @@ class Server:
             daemon=True,
         )
         self._thread.start()
+
+    def answer_with(
+        self, middlewares: "list[Callable[[WSGIApplication], WSGIApplication]]"
+    ) -> None:
+        """Answer requests from now on with moto as it is now.
+
+        Args:
+            middlewares: Each wraps the application of those before it.
+        """
+        application: WSGIApplication = DomainDispatcherApplication(create_backend_app)
+        for wrap in middlewares:
+            application = wrap(application)
+        self._application = _with_named_errors(application)
 
     def stop(self) -> None:
         """Stop listening; requests under way end by themselves."""

@@ -32,6 +32,7 @@ def returning(value):
     return f"def handler(event, context):\n  return {value!r}"
 
 
+@pytest.mark.bridge("moto.awslambda.responses.LambdaResponse.invoke")
 def test_a_function_gets_its_event_and_gives_its_result(function):
     own = function(ECHO)
     event = {"text": 'ünï "quoted" \\ \n 😀', "list": [None, 1.5, []]}
@@ -73,6 +74,7 @@ def test_invocations_at_once_have_processes_of_their_own(function):
     assert 2 <= len(set(pids)) <= 12
 
 
+@pytest.mark.bridge("moto.awslambda.models.LambdaFunction.update_function_code")
 def test_versions_keep_their_code_and_settings(function, zipped):
     own = function(returning("one"), Environment={"Variables": {"A": "1"}})
     one = own.publish()
