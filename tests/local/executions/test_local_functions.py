@@ -74,7 +74,6 @@ def test_invocations_at_once_have_processes_of_their_own(function):
     assert 2 <= len(set(pids)) <= 12
 
 
-@pytest.mark.bridge("moto.awslambda.models.LambdaFunction.update_function_code")
 def test_versions_keep_their_code_and_settings(function, zipped):
     own = function(returning("one"), Environment={"Variables": {"A": "1"}})
     one = own.publish()
@@ -87,6 +86,18 @@ def test_versions_keep_their_code_and_settings(function, zipped):
     assert own.invoke()["Payload"] == "latest"
     assert own.invoke(Qualifier="$LATEST")["Payload"] == "latest"
     assert own.invoke(name=f"{own.name}:2")["ExecutedVersion"] == "2"
+
+
+@pytest.mark.bridge("moto.awslambda.models.LambdaFunction.update_function_code")
+def test_the_architecture_changes_with_the_code(function, zipped):
+    own = function(returning("one"))
+    own.client.update_function_code(
+        FunctionName=own.name,
+        ZipFile=zipped({"index.py": returning("two")}),
+        Architectures=["arm64"],
+    )
+    changed = own.client.get_function_configuration(FunctionName=own.name)
+    assert changed["Architectures"] == ["arm64"]
 
 
 def test_changed_settings_take_effect_at_once(function):
