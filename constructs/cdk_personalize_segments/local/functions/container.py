@@ -21,6 +21,7 @@ _LOOK_SECONDS: Final = 0.1
 # Lambda allows 10, but no machine of its own is as loaded as a developer's.
 _LONGEST_START: Final = 60.0
 _MEGABYTE: Final = 1024 * 1024
+_OFFLINE: Final = Path(__file__).with_name("offline.py")
 _PLAIN_RUNTIME: Final = Path(__file__).with_name("plain_runtime.py")
 
 
@@ -51,11 +52,11 @@ class Container:
         self._log = log
         self._api = RuntimeApi()
         # Nothing of this Python's own packages but what a runtime has.
-        command = [sys.executable, "-S", "-P"]
+        command = [sys.executable, "-S", "-P", str(_OFFLINE)]
         command += (
             [str(_PLAIN_RUNTIME)]
             if plain
-            else ["-m", "awslambdaric", environment["_HANDLER"]]
+            else ["awslambdaric", environment["_HANDLER"]]
         )
         self._process = subprocess.Popen(  # noqa: S603
             command,
