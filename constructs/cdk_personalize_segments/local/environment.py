@@ -10,8 +10,8 @@ _LOOPBACK: Final = "localhost,127.0.0.1"
 def aws_environment(endpoint_url: str, region: str) -> dict[str, str]:
     """Give the variables of a local AWS.
 
-    The credentials are made up, the owner's configuration files are out of reach and
-    the instance metadata service is off.
+    The credentials are made up, the owner's configuration files are out of reach, the
+    instance metadata service is off, and the CDK CLI reports to nobody.
 
     Args:
         endpoint_url: Where it serves.
@@ -26,6 +26,8 @@ def aws_environment(endpoint_url: str, region: str) -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "CDK_DISABLE_VERSION_CHECK": "true",
         "NO_PROXY": _LOOPBACK,
         "no_proxy": _LOOPBACK,
     }
