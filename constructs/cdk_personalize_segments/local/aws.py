@@ -1,9 +1,10 @@
 """One local AWS: a moto server in this process, with every bridge in place."""
 
 import atexit
+import itertools
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from cdk_personalize_segments.local.environment import (
 )
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.executions import Execution, run_to_end
+from cdk_personalize_segments.local.pipelines import segments, upload
 from cdk_personalize_segments.local.untyped import Client
 
 if TYPE_CHECKING:
@@ -47,8 +49,9 @@ class LocalAws:
     ```python
     with LocalAws() as aws:
         outputs = aws.deploy("Segments", app="python app.py")
-        aws.client("s3").upload_file("queries.jsonl", bucket, "queries/all.jsonl")
-        execution = aws.run(outputs["Segments"]["StateMachineArn"])
+        [machine] = outputs["Segments"].values()
+        execution = aws.run(machine, queries=[{"itemId": "1"}])
+        print(aws.segments(execution))
     ```
 
     It serves at `endpoint_url`, so that the AWS CLI, any SDK and the CDK CLI work
@@ -100,6 +103,7 @@ class LocalAws:
         self._added = 0
         self._clients: dict[tuple[str, str], Any] = {}
         self._cdk: CdkCli | None = None
+        self._query_files = itertools.count(1)
 
     def start(self) -> Self:
         """Start serving an empty account.
@@ -353,6 +357,8 @@ class LocalAws:
         state_machine_arn: str,
         input: object = None,
         timeout: float = 60,
+        *,
+        queries: Iterable[Mapping[str, Any]] | None = None,
     ) -> Execution:
         """Start an execution and wait for its end.
 
@@ -360,10 +366,38 @@ class LocalAws:
             state_machine_arn: The state machine.
             input: The input, anything that JSON can say; None is `{}`.
             timeout: Real seconds to wait at most.
+            queries: For a pipeline's state machine: what to ask, such as
+                `[{"itemId": "1"}]`, uploaded to its bucket and named in the input.
 
         Raises:
             LocalAwsError: It cannot be started, or has not ended in time and goes on.
+            ValueError: The input names queries, too.
         """
+        if queries is not None:
+            others = {} if input is None else input
+            if not isinstance(others, Mapping) or "queries" in others:
+                raise ValueError(
+                    "queries= names the queries in the input: leave them out there, "
+                    f"and have it be a mapping, not {input!r}"
+                )
+            file = f"queries-{next(self._query_files)}.jsonl"
+            upload(self.client, state_machine_arn, file, queries)
+            input = {**others, "queries": file}
         return run_to_end(
             self.client("stepfunctions"), state_machine_arn, input, timeout
         )
+
+    def segments(self, execution: Execution) -> dict[str, list[str]]:
+        """Read the segments of a run.
+
+        Args:
+            execution: What `run` returned for a pipeline's state machine.
+
+        Returns:
+            The users of each query, the most likely first, by the query's item id or
+            expression; by the whole query in JSON if it has filter values.
+
+        Raises:
+            LocalAwsError: The run failed, or some of its queries did.
+        """
+        return segments(self.client, execution)
