@@ -14,7 +14,7 @@ DATA ?=
 QUERIES ?=
 CDK := node_modules/.bin/cdk
 
-.PHONY: setup demo bench test test-all test-lowest lint format synth lock clean
+.PHONY: setup demo bench test test-all test-lowest lint format synth lock moto-names clean
 
 setup: $(READY) $(CDK)
 
@@ -72,6 +72,10 @@ lock: setup
 		--no-annotate --no-emit-index-url --extra cli --extra local --group dev \
 		pyproject.toml -o requirements/dev.txt
 	@$(BIN)/npm install --package-lock-only --omit-lockfile-registry-resolved --silent
+
+# What local AWS replaces in moto: after a change of the bridges or of moto's version.
+moto-names: setup
+	@$(BIN)/python -m cdk_personalize_segments.local.moto_names
 
 clean:
 	@rm -rf $(VENV) $(VENV)-lowest node_modules cdk.out dist

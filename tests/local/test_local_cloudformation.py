@@ -126,6 +126,7 @@ def code(error: pytest.ExceptionInfo[ClientError]) -> str:
 # --- Nothing is silently ignored ---
 
 
+@pytest.mark.bridge("cdk_personalize_segments.local.cloudformation")
 def test_a_type_that_is_not_honoured_fails_by_name_before_anything_is_made(
     stack: Stack,
 ) -> None:

@@ -148,6 +148,10 @@ def _read(functions: Functions, names: Mapping[str, Any]) -> dict[str, Any]:
     return {name: configuration[name] for name in names}
 
 
+@pytest.mark.bridge(
+    "moto.awslambda.models.LambdaFunction.__init__",
+    "moto.awslambda.models.LambdaFunction.get_configuration",
+)
 def test_settings_are_read_back(functions: Functions) -> None:
     tags = [{"Key": "team", "Value": "growth"}]
     functions.deploy(1, **SETTINGS, Tags=tags)
@@ -157,6 +161,7 @@ def test_settings_are_read_back(functions: Functions) -> None:
     }
 
 
+@pytest.mark.bridge("moto.awslambda.models.LambdaFunction.update_configuration")
 def test_settings_change_and_fall_back_to_the_defaults(functions: Functions) -> None:
     functions.deploy(1)
     assert _read(functions, DEFAULTS) == DEFAULTS
@@ -211,6 +216,7 @@ def test_a_version_without_a_change_is_refused(functions: Functions) -> None:
     ]
 
 
+@pytest.mark.bridge("moto.awslambda.models.LambdaStorage.publish_version")
 def test_numbers_of_deleted_versions_are_not_used_again(functions: Functions) -> None:
     delete = {"DeletionPolicy": "Delete"}
     functions.deploy(1, {"One": delete})

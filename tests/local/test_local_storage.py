@@ -73,6 +73,7 @@ def test_one_of_many_conditional_writers_wins(local_aws: LocalAws, bucket: str) 
             assert sorted(answers) == [200, *[412] * (len(clients) - 1)]
 
 
+@pytest.mark.bridge("cdk_personalize_segments.local.storage")
 def test_a_deletion_during_a_conditional_write_is_a_conflict(
     local_aws: LocalAws, bucket: str
 ) -> None:

@@ -2,14 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from moto.core.config import default_user_config
 from moto.core.models import MockAWS
+from moto.iam import models as iam_models
 from moto.moto_api._internal.models import moto_api_backend
 
 from cdk_personalize_segments.local import (
     alarms,
     api,
     cloudformation,
+    control,
     enforcement,
     function_configuration,
     functions,
@@ -35,7 +36,7 @@ def install_all(aws: "LocalAws") -> None:
         aws: The account that they serve; its clock runs already.
     """
     # Functions' roles use policies that AWS manages.
-    patching.patch(default_user_config["iam"], "load_aws_managed_policies", True)
+    patching.patch(iam_models, "load_iam_aws_managed_policies", lambda: True)
     moto_api_backend.reset()
     patching.patch(MockAWS, "reset", _refuse_reset)
     aws.sessions = Sessions(aws.chance)
@@ -51,8 +52,9 @@ def install_all(aws: "LocalAws") -> None:
         personalize,
         cloudformation,
         enforcement,
-        # Last, so that it looks at a request before all others do.
+        # Last, so that they look at a request before all others do.
         api,
+        control,
     ):
         bridge.install(aws)
 

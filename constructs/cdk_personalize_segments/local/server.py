@@ -51,16 +51,13 @@ class Server:
         Raises:
             LocalAwsError: The port is taken.
         """
-        application: WSGIApplication = _Dispatcher(create_backend_app)
-        for wrap in middlewares:
-            application = wrap(application)
-        self.application = _with_named_errors(application)
+        self.answer_with(middlewares)
         with _listening(port) as bound:
             self.port: int = bound.getsockname()[1]
             self.listener = make_server(
                 "127.0.0.1",
                 self.port,
-                self.application,
+                lambda *request: self.application(*request),
                 threaded=True,
                 request_handler=_QuietHandler,
                 fd=bound.fileno(),
@@ -72,6 +69,19 @@ class Server:
             daemon=True,
         )
         self._thread.start()
+
+    def answer_with(
+        self, middlewares: "list[Callable[[WSGIApplication], WSGIApplication]]"
+    ) -> None:
+        """Answer requests from now on with moto as it is now.
+
+        Args:
+            middlewares: Each wraps the application of those before it.
+        """
+        application: WSGIApplication = _Dispatcher(create_backend_app)
+        for wrap in middlewares:
+            application = wrap(application)
+        self.application = _with_named_errors(application)
 
     def stop(self) -> None:
         """Stop listening; requests under way end by themselves."""

@@ -34,6 +34,7 @@ def returning(value):
     return f"def handler(event, context):\n  return {value!r}"
 
 
+@pytest.mark.bridge("moto.awslambda.responses.LambdaResponse.invoke")
 def test_a_function_gets_its_event_and_gives_its_result(function):
     own = function(ECHO)
     event = {"text": 'ünï "quoted" \\ \n 😀', "list": [None, 1.5, []]}
@@ -87,6 +88,18 @@ def test_versions_keep_their_code_and_settings(function, zipped):
     assert own.invoke()["Payload"] == "latest"
     assert own.invoke(Qualifier="$LATEST")["Payload"] == "latest"
     assert own.invoke(name=f"{own.name}:2")["ExecutedVersion"] == "2"
+
+
+@pytest.mark.bridge("moto.awslambda.models.LambdaFunction.update_function_code")
+def test_the_architecture_changes_with_the_code(function, zipped):
+    own = function(returning("one"))
+    own.client.update_function_code(
+        FunctionName=own.name,
+        ZipFile=zipped({"index.py": returning("two")}),
+        Architectures=["arm64"],
+    )
+    changed = own.client.get_function_configuration(FunctionName=own.name)
+    assert changed["Architectures"] == ["arm64"]
 
 
 def test_changed_settings_take_effect_at_once(function):

@@ -67,6 +67,10 @@ def test_an_input_must_be_json(machine, text):
     assert code == "InvalidExecutionInput"
 
 
+@pytest.mark.bridge(
+    "moto.stepfunctions.responses.StepFunctionResponse.describe_execution",
+    "moto.stepfunctions.responses.StepFunctionResponse.start_execution",
+)
 def test_an_execution_is_described_by_the_virtual_clock(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -89,6 +93,7 @@ def test_a_failed_execution_is_described_with_its_error(machine):
     assert "output" not in told
 
 
+@pytest.mark.bridge("moto.stepfunctions.responses.StepFunctionResponse.list_executions")
 def test_executions_are_listed_newest_first_and_by_status(machine, local_aws):
     waiting = machine(WAITING)
     arns = []
@@ -109,6 +114,7 @@ def test_executions_are_listed_newest_first_and_by_status(machine, local_aws):
     assert listed == [running, *reversed(arns)]
 
 
+@pytest.mark.bridge("moto.stepfunctions.responses.StepFunctionResponse.stop_execution")
 def test_an_execution_that_waits_is_stopped_at_once(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -220,6 +226,9 @@ def test_the_history_of_a_map_has_the_events_of_aws(machine):
     ]
 
 
+@pytest.mark.bridge(
+    "moto.stepfunctions.responses.StepFunctionResponse.get_execution_history"
+)
 def test_a_history_comes_in_pages_backwards_and_without_data(machine):
     many = machine(
         {
@@ -300,6 +309,9 @@ def handler(event, context):
     assert told[0] == told[1]
 
 
+@pytest.mark.bridge(
+    "moto.stepfunctions.responses.StepFunctionResponse.describe_state_machine_for_execution"
+)
 def test_a_running_execution_keeps_its_definition(machine, local_aws):
     states = {
         "Wait": {"Type": "Wait", "Seconds": 60, "Next": "Tell"},
@@ -325,6 +337,9 @@ def test_a_running_execution_keeps_its_definition(machine, local_aws):
     assert updated.run().output == "new"
 
 
+@pytest.mark.bridge(
+    "moto.stepfunctions.models.StepFunctionBackend.delete_state_machine"
+)
 def test_deleting_a_machine_ends_its_executions(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -361,6 +376,11 @@ def test_a_version_of_a_machine_runs_its_own_definition(machine):
     assert made.run().output == "new"
 
 
+@pytest.mark.bridge(
+    "moto.stepfunctions.models.StepFunctionBackend.send_task_failure",
+    "moto.stepfunctions.models.StepFunctionBackend.send_task_heartbeat",
+    "moto.stepfunctions.models.StepFunctionBackend.send_task_success",
+)
 def test_a_task_token_is_nobody_s(machine):
     code, _ = refusal(
         machine(passing()).client.send_task_success, taskToken="t", output="{}"
@@ -368,6 +388,9 @@ def test_a_task_token_is_nobody_s(machine):
     assert code == "InvalidToken"
 
 
+@pytest.mark.bridge(
+    "moto.stepfunctions.models.StepFunctionBackend.create_state_machine"
+)
 def test_express_machines_are_refused(machine):
     with pytest.raises(ClientError, match="STANDARD state machines only"):
         machine(passing(), settings={"type": "EXPRESS"})

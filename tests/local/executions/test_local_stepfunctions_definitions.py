@@ -229,6 +229,9 @@ def test_a_jsonata_state_fits_a_machine_that_does_not_say_its_language():
     assert parse(json.dumps(definition)) == definition
 
 
+@pytest.mark.bridge(
+    "moto.stepfunctions.models.StepFunctionBackend.update_state_machine"
+)
 def test_create_and_update_refuse_with_the_error_of_aws(machine, machine_role):
     made = machine({"Pass": {"Type": "Pass", "End": True}})
     wrong = define(passing(Output="{% $frobnicate() %}"))

@@ -85,6 +85,7 @@ def test_timing_can_be_set(aws, pipeline):
     assert pipeline.describe(arn)["status"] == "ACTIVE"
 
 
+@pytest.mark.bridge("cdk_personalize_segments.local.personalize.http")
 def test_output_appears_in_s3_even_if_nobody_asks_for_the_job(aws, pipeline):
     pipeline.put("run/part.json", {"itemId": "1"})
     pipeline.create()

@@ -103,6 +103,7 @@ def test_a_missing_file_is_named(aws, catalogue):
         aws.personalize.seed(catalogue)
 
 
+@pytest.mark.bridge("moto.personalize.urls.url_paths")
 def test_the_types_of_recipes_are_told(client):
     types = {
         name: client.describe_recipe(recipeArn=f"arn:aws:personalize:::recipe/{name}")[

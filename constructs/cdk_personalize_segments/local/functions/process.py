@@ -10,6 +10,7 @@ from typing import IO, Final, cast
 from cdk_personalize_segments.local.functions.output import Output
 from cdk_personalize_segments.local.functions.runtime_api import HttpRuntimeApi
 
+_OFFLINE: Final = Path(__file__).with_name("offline.py")
 _PLAIN_RUNTIME: Final = Path(__file__).with_name("plain_runtime.py")
 
 
@@ -40,11 +41,11 @@ class FunctionProcess:
         """
         self.api = HttpRuntimeApi()
         # Nothing of this Python's own packages but what a runtime has.
-        command = [sys.executable, "-S", "-P", "-u"]
+        command = [sys.executable, "-S", "-P", "-u", str(_OFFLINE)]
         command += (
             [str(_PLAIN_RUNTIME)]
             if plain
-            else ["-m", "awslambdaric", environment["_HANDLER"]]
+            else ["awslambdaric", environment["_HANDLER"]]
         )
         self._process = subprocess.Popen(  # noqa: S603
             command,

@@ -1,0 +1,11 @@
+"""Queries are for the state machine of a pipeline."""
+
+import pytest
+
+from cdk_personalize_segments.local import LocalAwsError
+
+
+def test_another_state_machine_takes_no_queries(machine, local_aws):
+    other = machine({"Pass": {"Type": "Pass", "End": True}})
+    with pytest.raises(LocalAwsError, match="is not the state machine of a Batch"):
+        local_aws.run(other.arn, queries=[{"itemId": "1"}])
