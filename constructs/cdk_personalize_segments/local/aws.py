@@ -3,6 +3,7 @@
 import atexit
 import os
 import random
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -170,6 +171,15 @@ class LocalAws:
             purpose,
             random.Random(f"{self._seed}/{purpose}"),  # noqa: S311
         )
+
+    def new_id(self, purpose: str) -> str:
+        """Make up a UUID, which follows from the seed.
+
+        Args:
+            purpose: As in `chance`.
+        """
+        chance = self.chance(purpose)
+        return str(uuid.UUID(int=chance.getrandbits(128), version=4))
 
     def add_middleware(self, wrap: "Middleware") -> None:
         """Look at every request before moto does.

@@ -16,6 +16,7 @@ from cdk_personalize_segments.local import (
     personalize,
     stepfunctions,
     storage,
+    times,
 )
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.sessions import Sessions
@@ -36,6 +37,7 @@ def install_all(aws: "LocalAws") -> None:
     patching.patch(MockAWS, "reset", _refuse_reset)
     aws.sessions = Sessions()
     for bridge in (
+        times,
         storage,
         function_configuration,
         functions,
