@@ -234,6 +234,7 @@ class _Executions:
             ),
             text=text,
             clock=self._aws.clock,
+            on_status=self._aws.events.status_changed,
         )
         self._by_arn[arn] = execution
         execution.start(LambdaInvoke(self._aws, arn.split(":")[3], machine.roleArn))

@@ -4,7 +4,7 @@ import asyncio
 import concurrent.futures
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -75,7 +75,14 @@ class Execution:
     """
 
     def __init__(
-        self, *, arn: str, name: str, machine: Machine, text: str, clock: Clock
+        self,
+        *,
+        arn: str,
+        name: str,
+        machine: Machine,
+        text: str,
+        clock: Clock,
+        on_status: Callable[["Execution"], None],
     ) -> None:
         """Set up an execution.
 
@@ -85,6 +92,7 @@ class Execution:
             machine: What it runs.
             text: Its input, as JSON text.
             clock: What it waits on.
+            on_status: Is told when it starts and when it ends.
         """
         self.arn = arn
         self.name = name
@@ -97,6 +105,7 @@ class Execution:
         self.error: str | None = None
         self.cause: str | None = None
         self._clock = clock
+        self._on_status = on_status
         self._history = History(clock.now, LogDelivery(machine.logging, arn).deliver)
         self._future: concurrent.futures.Future[None] | None = None
 
@@ -111,6 +120,7 @@ class Execution:
         Args:
             invoke: Invokes functions for it.
         """
+        self._on_status(self)
         self._future = self._clock.start(self._run(invoke))
 
     def abort(self, error: str | None, cause: str | None) -> None:
@@ -210,3 +220,4 @@ class Execution:
         self.stopped = self._clock.now()
         # Last: who sees it ended sees the rest.
         self.status = status
+        self._on_status(self)
