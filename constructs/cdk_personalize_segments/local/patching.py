@@ -71,6 +71,20 @@ def patch(owner: Moto, name: str, replacement: Moto) -> Moto:
     return original
 
 
+def as_method(work: Moto) -> Moto:
+    """Make a method of moto's of one of ours.
+
+    Args:
+        work: Is called with moto's object first. As a class's attribute it would not
+            be, being bound to an object of ours.
+    """
+
+    def method(*args: Moto, **options: Moto) -> Moto:
+        return work(*args, **options)
+
+    return method
+
+
 def restore_all() -> None:
     """Undo every replacement, newest first."""
     while _undo:

@@ -34,7 +34,7 @@ from cdk_personalize_segments.local.events.targets import (
     Sender,
     Target,
 )
-from cdk_personalize_segments.local.patching import patch
+from cdk_personalize_segments.local.patching import as_method, patch
 from cdk_personalize_segments.local.untyped import Json, Moto
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Rules:
         self._recurrences = Recurrences(aws.clock)
         self._patch_rules()
         patch(EventsBackend, "put_targets", self._checked(EventsBackend.put_targets))
-        patch(EventsBackend, "put_events", self._put_events)
+        patch(EventsBackend, "put_events", as_method(self._put_events))
 
     def emit(
         self,

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from moto.core.responses import ActionResult
 from moto.s3 import notifications
 from moto.s3.models import FakeBucket, FakeDeleteMarker, S3Backend
+from moto.s3.responses import S3Response
 
 from cdk_personalize_segments.local.events.rules import Rules
 from cdk_personalize_segments.local.patching import patch
@@ -77,10 +79,22 @@ class S3Events:
             self._deleted(bucket, key_name, version, done, before)
             return done
 
+        complete = S3Backend.complete_multipart_upload
+
+        def complete_upload(backend: Moto, *args: Moto, **options: Moto) -> Moto:
+            # moto tells of an upload by PutObject as well, which there is none.
+            self._request.completing = True
+            try:
+                return complete(backend, *args, **options)
+            finally:
+                self._request.completing = False
+
+        patch(S3Backend, "complete_multipart_upload", complete_upload)
         patch(notifications, "send_event", self._notified)
         patch(notifications, "send_test_event", _send_nothing)
         patch(S3Backend, "delete_object", delete_object)
         patch(FakeBucket, "set_notification_configuration", _only_to_event_bridge())
+        patch(S3Response, "get_bucket_notification", _get_notification)
         aws.add_middleware(self._after_requests)
 
     def _after_requests(self, application: "WSGIApplication") -> "WSGIApplication":
@@ -104,6 +118,8 @@ class S3Events:
         reason = _REASONS.get(event.value)
         if reason is None:
             # moto's deletions leave out markers; others go to no event bus here.
+            return
+        if reason == "PutObject" and getattr(self._request, "completing", False):
             return
         stored = {"size": key.size, "etag": key.etag.strip('"')}
         self._emit(bucket, "Object Created", key.name, key, stored, {"reason": reason})
@@ -209,6 +225,18 @@ class S3Events:
             resources=[bucket.arn],
             at=at,
         )
+
+
+def _get_notification(response: Moto) -> Moto:
+    """Take the place of moto's answer, which leaves out event buses."""
+    configuration = response.backend.get_bucket_notification_configuration(
+        response.bucket_name
+    )
+    enabled = configuration is not None and configuration.event_bridge is not None
+    response.data["Action"] = "GetBucketNotificationConfiguration"
+    return response.serialized(
+        ActionResult({"EventBridgeConfiguration": {}} if enabled else {})
+    )
 
 
 def _send_nothing(*_: object, **__: object) -> None:

@@ -8,7 +8,7 @@ from moto.core.utils import unix_time_millis
 from moto.sqs.exceptions import InvalidAttributeName, InvalidAttributeValue
 from moto.sqs.models import Message, Queue, SQSBackend
 
-from cdk_personalize_segments.local.patching import patch
+from cdk_personalize_segments.local.patching import as_method, patch
 from cdk_personalize_segments.local.untyped import Moto
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Queues:
         patch(SQSBackend, "create_queue", create_queue)
         patch(SQSBackend, "set_queue_attributes", set_queue_attributes)
         patch(SQSBackend, "change_message_visibility", change_visibility)
-        patch(Queue, "add_message", self._add)
+        patch(Queue, "add_message", as_method(self._add))
         # At the very moment at which its time-out ends, a message is there again.
         patch(Message, "visible", property(lambda it: _now() >= round(it.visible_at)))
         patch(Message, "delayed", property(lambda it: _now() < round(it.delayed_until)))

@@ -27,7 +27,7 @@ from cdk_personalize_segments.local.events.targets import (
     Sender,
     Target,
 )
-from cdk_personalize_segments.local.patching import patch
+from cdk_personalize_segments.local.patching import as_method, patch
 from cdk_personalize_segments.local.untyped import Json, Moto
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Topics:
         patch(SNSBackend, "set_topic_attribute", set_topic_attribute)
         patch(SNSBackend, "subscribe", subscribe_checked)
         patch(SNSBackend, "set_subscription_attributes", set_subscription_attributes)
-        patch(Topic, "publish", self._publish)
+        patch(Topic, "publish", as_method(self._publish))
 
     def _publish(
         self,

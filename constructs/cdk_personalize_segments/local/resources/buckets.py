@@ -45,6 +45,7 @@ class Bucket(ResourceType):
             f"{_RULE}.NoncurrentVersionExpiration.NoncurrentDays",
             f"{_RULE}.Prefix",
             f"{_RULE}.Status",
+            "NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled",
             "OwnershipControls.Rules.ObjectOwnership",
             "PublicAccessBlockConfiguration.BlockPublicAcls",
             "PublicAccessBlockConfiguration.BlockPublicPolicy",
@@ -175,6 +176,24 @@ def _lifecycle_rule(rule: Properties) -> dict[str, Any]:
     return api
 
 
+def _put_notification(client: Client, bucket: str, new: Properties) -> None:
+    bridge = new["NotificationConfiguration"].get("EventBridgeConfiguration")
+    # Without the flag, its default is true.
+    enabled = bridge is not None and bridge.get("EventBridgeEnabled", True)
+    client.put_bucket_notification_configuration(
+        Bucket=bucket,
+        NotificationConfiguration=(
+            {"EventBridgeConfiguration": {}} if str(enabled).lower() == "true" else {}
+        ),
+    )
+
+
+def _remove_notification(client: Client, bucket: str) -> None:
+    client.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={}
+    )
+
+
 def _put_ownership(client: Client, bucket: str, new: Properties) -> None:
     client.put_bucket_ownership_controls(
         Bucket=bucket, OwnershipControls=new["OwnershipControls"]
@@ -230,6 +249,7 @@ _SETTINGS: Final[
         _put_lifecycle,
         lambda client, bucket: client.delete_bucket_lifecycle(Bucket=bucket),
     ),
+    "NotificationConfiguration": (_put_notification, _remove_notification),
     "OwnershipControls": (
         _put_ownership,
         lambda client, bucket: client.delete_bucket_ownership_controls(Bucket=bucket),
