@@ -19,11 +19,11 @@ from moto.s3.models import FakeBucket, FakeDeleteMarker
 from moto.utilities.utils import get_partition
 
 from cdk_personalize_segments.local import patching
-from cdk_personalize_segments.local.actions import (
+from cdk_personalize_segments.local.actions import needed_by
+from cdk_personalize_segments.local.calls import (
     Call,
     Needed,
     UnmappedRequestError,
-    needed_by,
     read_call,
 )
 from cdk_personalize_segments.local.policies import (
@@ -351,7 +351,7 @@ def _error_body(call: Call, code: str, message: str) -> tuple[bytes, str]:
     error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
     if call.service == "s3":
         return f"<Error>{error}</Error>".encode(), _XML
-    if call.service == "sts":
+    if call.service in ("sns", "sts"):
         return f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode(), _XML
     answer: Mapping[str, str] = {"__type": _json_code(code), "message": message}
     return json.dumps(answer).encode(), "application/x-amz-json-1.1"
