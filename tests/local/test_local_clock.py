@@ -366,3 +366,23 @@ def test_many_deadlines_among_sleepers_are_met_to_the_second(clock):
     assert len(met) == 2000
     assert met == sorted(met)
     assert wrong == []
+
+
+def test_what_waits_for_a_lull_sees_all_of_an_instant(clock):
+    seen, arrived = [], []
+
+    async def collect():
+        await clock.lull()
+        seen.extend(arrived)
+
+    async def arrive(number):
+        await clock.in_thread(time.sleep, 0.005)
+        arrived.append(number)
+
+    with clock.busy():
+        clock.start(collect())
+        for number in range(3):
+            clock.start(arrive(number))
+    clock.settle()
+    assert seen == [0, 1, 2]
+    assert clock.now() == START

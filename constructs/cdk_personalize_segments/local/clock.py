@@ -135,6 +135,15 @@ class Clock:
         """Wait until all that can happen now has happened; not from the clock."""
         self.start(self._settled()).result()
 
+    async def lull(self) -> None:
+        """Wait, on the clock, until all else that can happen now has happened.
+
+        So what comes at the same instant, in whatever order, is there together.
+        """
+        lull = asyncio.Event()
+        self._time.lulls.append(lull)
+        await lull.wait()
+
     async def _settled(self) -> None:
         settled = asyncio.Event()
         self._time.settling.append(settled)
@@ -265,7 +274,8 @@ class _VirtualTime:
         self._since = time.monotonic()
         self._deadlines: list[tuple[float, int, Deadline]] = []
         self._numbers = itertools.count()
-        # Those who wait until nothing more happens now.
+        # Those who wait until nothing more happens now, to do something or to see it.
+        self.lulls: list[asyncio.Event] = []
         self.settling: list[asyncio.Event] = []
 
     def add(self, deadline: Deadline) -> None:
@@ -322,10 +332,13 @@ class _VirtualTime:
 
     def settle(self) -> bool:
         """Tell those who wait for it that nothing more happens now."""
-        settled, self.settling = self.settling, []
-        for each in settled:
+        if self.lulls:
+            told, self.lulls = self.lulls, []
+        else:
+            told, self.settling = self.settling, []
+        for each in told:
             each.set()
-        return bool(settled)
+        return bool(told)
 
     def _seconds_now(self) -> float:
         if self.speed is None or self.holders:

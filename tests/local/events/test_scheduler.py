@@ -190,7 +190,11 @@ def test_a_schedule_that_is_complete_may_go(aws, schedule, new_queue):
 @pytest.mark.emulates("event-target:sns", "event-target:events")
 def test_a_schedule_reaches_topics_and_buses(aws, schedule, new_queue, new_rule):
     topic = aws.client("sns").create_topic(Name=new_name("topic"))["TopicArn"]
-    address, source, due = f"{new_name('x')}@example.com", new_name("s"), seconds(aws, 9)
+    address, source, due = (
+        f"{new_name('x')}@example.com",
+        new_name("s"),
+        seconds(aws, 9),
+    )
     aws.client("sns").subscribe(TopicArn=topic, Protocol="email", Endpoint=address)
     schedule(at(due), topic, target={"Input": "wake up"})
     queue = new_queue("events.amazonaws.com")
@@ -283,9 +287,9 @@ def test_the_role_must_be_for_the_schedules_group(aws, new_role, new_queue):
 )
 def test_groups_hold_schedules_and_take_them_along(aws, schedule, new_queue):
     client, queue, group = aws.client("scheduler"), new_queue(), new_name("group")
-    arn = client.create_schedule_group(
-        Name=group, Tags=[{"Key": "a", "Value": "1"}]
-    )["ScheduleGroupArn"]
+    arn = client.create_schedule_group(Name=group, Tags=[{"Key": "a", "Value": "1"}])[
+        "ScheduleGroupArn"
+    ]
     assert client.get_schedule_group(Name=group)["Arn"] == arn
     assert group in {
         each["Name"] for each in client.list_schedule_groups()["ScheduleGroups"]
@@ -350,4 +354,3 @@ def test_a_schedule_that_is_not_honoured_is_refused(schedule, settings, problem)
     expression = settings.pop("expression", "rate(1 hour)")
     with pytest.raises(ClientError, match=problem):
         schedule(expression, settings.pop("target_arn", QUEUE), **settings)
-

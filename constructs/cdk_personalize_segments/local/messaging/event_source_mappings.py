@@ -195,6 +195,8 @@ class _Poller:
         ends: float | None = None
         while True:
             self._arrived.clear()
+            # What is sent at one instant comes in one batch.
+            await self._aws.clock.lull()
             batch += self._receive(self._mapping.batch_size - len(batch))
             size = sum(len(message.body.encode()) for message in batch)
             if len(batch) == self._mapping.batch_size or size > _LARGEST_BATCH // 2:

@@ -63,9 +63,9 @@ class Queues:
             )
 
         def change_visibility(
-            backend: Moto, queue_name: str, receipt_handle: str, timeout: int
+            backend: Moto, queue_name: str, *args: Moto, **options: Moto
         ) -> None:
-            change(backend, queue_name, receipt_handle, timeout)
+            change(backend, queue_name, *args, **options)
             self.tell(backend.get_queue(queue_name))
 
         patch(SQSBackend, "create_queue", create_queue)

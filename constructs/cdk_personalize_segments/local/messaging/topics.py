@@ -97,7 +97,6 @@ class Topics:
         def set_topic_attribute(
             backend: Moto, topic_arn: str, name: str, value: str
         ) -> None:
-            # moto passes the name as its topics have it.
             _check_topic_attribute(name)
             set_topic(backend, topic_arn, name, value)
 
@@ -347,8 +346,9 @@ def _check_filter(policy: str) -> None:
 
 
 def _check_topic_attribute(name: str) -> None:
-    known = {each.lower() for each in _TOPIC}
-    if name.lower().replace("_", "") not in known:
+    # moto passes it as its topics have it.
+    name = "".join(part[0].upper() + part[1:] for part in name.split("_"))
+    if name not in _TOPIC:
         raise NotImplementedError(
             f"the attribute {name} of a topic; there are {', '.join(sorted(_TOPIC))}"
         )
