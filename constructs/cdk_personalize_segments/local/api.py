@@ -66,6 +66,15 @@ SERVICES: Final[Mapping[str, Service]] = {
             "SetRepositoryPolicy"
         )
     ),
+    "events": Service(
+        ours=_names("PutEvents"),
+        moto=_names(
+            "CreateEventBus DeleteEventBus DeleteRule DescribeEventBus DescribeRule "
+            "DisableRule EnableRule ListEventBuses ListRules ListTagsForResource "
+            "ListTargetsByRule PutRule PutTargets RemoveTargets TagResource "
+            "UntagResource"
+        ),
+    ),
     "glue": Service(
         moto=_names(
             "BatchCreatePartition BatchGetPartition CreateDatabase CreatePartition "
@@ -97,11 +106,13 @@ SERVICES: Final[Mapping[str, Service]] = {
     "lambda": Service(
         ours=_names("Invoke"),
         moto=_names(
-            "AddPermission CreateAlias CreateFunction DeleteAlias DeleteFunction "
-            "GetAlias GetFunction GetFunctionConfiguration GetPolicy ListAliases "
-            "ListFunctions ListTags ListVersionsByFunction PublishVersion "
-            "RemovePermission TagResource UntagResource UpdateAlias "
-            "UpdateFunctionCode UpdateFunctionConfiguration"
+            "AddPermission CreateAlias CreateEventSourceMapping CreateFunction "
+            "DeleteAlias DeleteEventSourceMapping DeleteFunction GetAlias "
+            "GetEventSourceMapping GetFunction GetFunctionConfiguration GetPolicy "
+            "ListAliases ListEventSourceMappings ListFunctions ListTags "
+            "ListVersionsByFunction PublishVersion RemovePermission TagResource "
+            "UntagResource UpdateAlias UpdateEventSourceMapping UpdateFunctionCode "
+            "UpdateFunctionConfiguration"
         ),
     ),
     "logs": Service(
@@ -126,15 +137,41 @@ SERVICES: Final[Mapping[str, Service]] = {
             "DeleteBucketLifecycle DeleteBucketOwnershipControls DeleteBucketPolicy "
             "DeleteBucketTagging DeleteObject DeleteObjects DeletePublicAccessBlock "
             "GetBucketAcl GetBucketCors GetBucketEncryption "
-            "GetBucketLifecycleConfiguration "
-            "GetBucketLocation GetBucketOwnershipControls GetBucketPolicy "
-            "GetBucketTagging GetBucketVersioning GetObject GetObjectTagging "
-            "GetPublicAccessBlock HeadBucket HeadObject ListBuckets "
+            "GetBucketLifecycleConfiguration GetBucketLocation "
+            "GetBucketNotificationConfiguration GetBucketOwnershipControls "
+            "GetBucketPolicy GetBucketTagging GetBucketVersioning GetObject "
+            "GetObjectTagging GetPublicAccessBlock HeadBucket HeadObject ListBuckets "
             "ListMultipartUploads ListObjectVersions ListObjects ListObjectsV2 "
             "ListParts PutBucketAcl PutBucketCors PutBucketEncryption "
-            "PutBucketLifecycleConfiguration PutBucketOwnershipControls "
+            "PutBucketLifecycleConfiguration PutBucketNotificationConfiguration "
+            "PutBucketOwnershipControls "
             "PutBucketPolicy PutBucketTagging PutBucketVersioning PutObject "
             "PutObjectTagging PutPublicAccessBlock UploadPart"
+        )
+    ),
+    "scheduler": Service(
+        moto=_names(
+            "CreateSchedule CreateScheduleGroup DeleteSchedule DeleteScheduleGroup "
+            "GetSchedule GetScheduleGroup ListScheduleGroups ListSchedules "
+            "ListTagsForResource TagResource UntagResource UpdateSchedule"
+        )
+    ),
+    "sns": Service(
+        ours=_names("Publish PublishBatch"),
+        moto=_names(
+            "CreateTopic DeleteTopic GetSubscriptionAttributes GetTopicAttributes "
+            "ListSubscriptions ListSubscriptionsByTopic ListTagsForResource ListTopics "
+            "SetSubscriptionAttributes SetTopicAttributes Subscribe TagResource "
+            "Unsubscribe UntagResource"
+        ),
+    ),
+    "sqs": Service(
+        moto=_names(
+            "ChangeMessageVisibility ChangeMessageVisibilityBatch CreateQueue "
+            "DeleteMessage DeleteMessageBatch DeleteQueue GetQueueAttributes "
+            "GetQueueUrl ListDeadLetterSourceQueues ListQueueTags ListQueues "
+            "PurgeQueue ReceiveMessage SendMessage SendMessageBatch SetQueueAttributes "
+            "TagQueue UntagQueue"
         )
     ),
     "ssm": Service(

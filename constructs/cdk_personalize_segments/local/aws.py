@@ -27,6 +27,8 @@ from cdk_personalize_segments.local.untyped import Client
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from cdk_personalize_segments.local.events import Events
+    from cdk_personalize_segments.local.messaging import Message, Topics
     from cdk_personalize_segments.local.personalize import EmulatedPersonalize
     from cdk_personalize_segments.local.sessions import Sessions
 
@@ -79,12 +81,16 @@ class LocalAws:
         region: The Region that clients and deployments use.
         account_id: The account, 123456789012.
         clock: The virtual clock, once started.
+        events: What tests can do to events, once started.
         personalize: The emulated Personalize, once started.
+        topics: The topics and what was sent to addresses, once started.
         sessions: The credentials that functions were given, once started.
     """
 
     clock: Clock
+    events: "Events"
     personalize: "EmulatedPersonalize"
+    topics: "Topics"
     sessions: "Sessions"
 
     def __init__(
@@ -387,6 +393,17 @@ class LocalAws:
             ValueError: A file or an argument is malformed, or the name is taken.
         """
         return self.personalize.seed(folder, recipe=recipe, name=name)
+
+    def messages(self, endpoint: str) -> "list[Message]":
+        """Give the messages to an address outside of AWS, which go nowhere.
+
+        Args:
+            endpoint: An e-mail address, phone number or URL that subscribes to topics.
+
+        Returns:
+            The messages, oldest first.
+        """
+        return [each for each in self.topics.messages if each.endpoint == endpoint]
 
     def run(
         self,

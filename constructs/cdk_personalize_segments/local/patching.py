@@ -116,3 +116,17 @@ def _put(owner: Moto, name: str, replacement: Moto) -> None:
     else:
         _undo.append(lambda: delattr(owner, name))
     setattr(owner, name, replacement)
+
+
+def as_method(work: Moto) -> Moto:
+    """Make a method of moto's of one of ours.
+
+    Args:
+        work: Is called with moto's object first. As a class's attribute it would not
+            be, being bound to an object of ours.
+    """
+
+    def method(*args: Moto, **options: Moto) -> Moto:
+        return work(*args, **options)
+
+    return method

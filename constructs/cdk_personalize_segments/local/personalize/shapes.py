@@ -52,7 +52,7 @@ _CLASSES: Final = {
     r"\p{N}": r"\d",
     r"\p{Z}": r"\s",
 }
-_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+_TYPES: Final[Mapping[str, Any]] = {
     "boolean": (bool,),
     "double": (int, float),
     "float": (int, float),

@@ -76,6 +76,7 @@ class Bucket(ResourceType):
             f"{_RULE}.Transitions.StorageClass",
             f"{_RULE}.Transitions.TransitionDate",
             f"{_RULE}.Transitions.TransitionInDays",
+            "NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled",
             "OwnershipControls.Rules.ObjectOwnership",
             "PublicAccessBlockConfiguration.BlockPublicAcls",
             "PublicAccessBlockConfiguration.BlockPublicPolicy",
@@ -231,6 +232,24 @@ def _put_cors(client: Client, bucket: str, new: Properties) -> None:
     client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": rules})
 
 
+def _put_notification(client: Client, bucket: str, new: Properties) -> None:
+    bridge = new["NotificationConfiguration"].get("EventBridgeConfiguration")
+    # Without the flag, its default is true.
+    enabled = bridge is not None and bridge.get("EventBridgeEnabled", True)
+    client.put_bucket_notification_configuration(
+        Bucket=bucket,
+        NotificationConfiguration=(
+            {"EventBridgeConfiguration": {}} if str(enabled).lower() == "true" else {}
+        ),
+    )
+
+
+def _remove_notification(client: Client, bucket: str) -> None:
+    client.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={}
+    )
+
+
 def _put_ownership(client: Client, bucket: str, new: Properties) -> None:
     client.put_bucket_ownership_controls(
         Bucket=bucket, OwnershipControls=new["OwnershipControls"]
@@ -290,6 +309,7 @@ _SETTINGS: Final[
         _put_lifecycle,
         lambda client, bucket: client.delete_bucket_lifecycle(Bucket=bucket),
     ),
+    "NotificationConfiguration": (_put_notification, _remove_notification),
     "OwnershipControls": (
         _put_ownership,
         lambda client, bucket: client.delete_bucket_ownership_controls(Bucket=bucket),

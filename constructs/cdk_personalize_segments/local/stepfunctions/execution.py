@@ -4,7 +4,7 @@ import asyncio
 import concurrent.futures
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -93,6 +93,7 @@ class Execution:
         machine: Machine,
         text: str,
         clock: Clock,
+        on_status: Callable[["Execution"], None],
         map_run_arn: str | None = None,
     ) -> None:
         """Set up an execution.
@@ -103,6 +104,7 @@ class Execution:
             machine: What it runs.
             text: Its input, as JSON text.
             clock: What it waits on.
+            on_status: Is told when it starts and when it ends.
             map_run_arn: The Map Run that starts it, or None.
         """
         self.arn = arn
@@ -119,6 +121,7 @@ class Execution:
         self.redrive_count = 0
         self.redriven: datetime | None = None
         self._clock = clock
+        self._on_status = on_status
         self._history = History(clock.now, LogDelivery(machine.logging, arn).deliver)
         self._future: concurrent.futures.Future[None] | None = None
         self._ended = asyncio.Event()
@@ -156,6 +159,7 @@ class Execution:
             surroundings: Performs its tasks and Distributed Maps.
         """
         self._surroundings = surroundings
+        self._on_status(self)
         self._future = self._clock.start(self._begin())
 
     def redrive(self) -> None:
@@ -168,6 +172,7 @@ class Execution:
         self.redrive_count += 1
         self.redriven = self._clock.now()
         self._ended.clear()
+        self._on_status(self)
         self._future = self._clock.start(self._go_on())
 
     async def _go_on(self) -> None:
@@ -288,3 +293,4 @@ class Execution:
         # Last: who sees it ended sees the rest.
         self.status = status
         self._ended.set()
+        self._on_status(self)

@@ -115,6 +115,7 @@ class Registry:
             machine=machine,
             text=text,
             clock=self._aws.clock,
+            on_status=self._aws.events.status_changed,
             map_run_arn=map_run_arn,
         )
         self._by_arn[arn] = execution
