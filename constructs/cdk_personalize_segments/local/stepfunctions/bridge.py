@@ -89,7 +89,7 @@ def install(aws: "LocalAws") -> None:
         (StepFunctionResponse,),
         {name: _calling(operation) for name, operation in ours.items()},
     )
-    patch(urls.url_paths, "{0}/$", responses.dispatch)
+    patch(urls, "url_paths", {"{0}/$": responses.dispatch})
 
 
 def _calling(operation: Moto) -> Moto:
