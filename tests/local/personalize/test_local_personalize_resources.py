@@ -88,6 +88,17 @@ def test_a_malformed_folder_says_where(aws, catalogue, file, content, message):
         aws.personalize.seed(catalogue)
 
 
+@pytest.mark.parametrize("name", ["", "my shop", "-shop", "s" * 64])
+def test_names_that_the_service_does_not_have_are_refused(aws, catalogue, name):
+    aws.personalize.import_data(catalogue, dataset_group="shop")
+    expression = "INCLUDE UserID WHERE Users.AGE > 1"
+
+    with pytest.raises(ValueError, match="a name has 1 to 63"):
+        aws.personalize.import_data(catalogue, dataset_group=name)
+    with pytest.raises(ValueError, match="a name has 1 to 63"):
+        aws.personalize.add_filter(name, expression, dataset_group="shop")
+
+
 def test_a_missing_file_is_named(aws, catalogue):
     (catalogue / "items.csv").unlink()
 
