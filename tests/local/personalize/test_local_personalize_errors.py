@@ -1,4 +1,4 @@
-"""Every error of the fact sheets about batch segment jobs, one case each."""
+"""Every error that is known of batch segment jobs, one case each."""
 
 import json
 from datetime import timedelta
@@ -9,11 +9,10 @@ from botocore.exceptions import ClientError
 from cdk_personalize_segments.local.personalize.errors import MESSAGES
 
 PREFIX = "arn:aws:personalize:us-east-1:123456789012:"
-# Bound to no mark but the operation's: the errors are the operation's line.
 pytestmark = pytest.mark.emulates("personalize:CreateBatchSegmentJob")
 
 
-def refused(call, *arguments, **parameters):
+def refusal(call, *arguments, **parameters):
     with pytest.raises(ClientError) as caught:
         call(*arguments, **parameters)
     response = caught.value.response
@@ -122,7 +121,7 @@ CASES = {
 def test_a_job_that_cannot_be_is_refused_at_once(pipeline, case):
     changes, code, told = CASES[case]
 
-    answer = refused(pipeline.create, **changes)
+    answer = refusal(pipeline.create, **changes)
 
     assert answer[:2] == (400, code)
     assert told in answer[2]
@@ -134,7 +133,7 @@ def test_the_sixth_job_is_one_too_many(aws, pipeline):
     pipeline.create()
 
     # The text is that of dataset import jobs: that of segment jobs is not known.
-    assert refused(pipeline.create, jobName="sixth") == (
+    assert refusal(pipeline.create, jobName="sixth") == (
         400,
         "LimitExceededException",
         "More than 5 resources with PENDING or IN_PROGRESS status.",
@@ -152,7 +151,7 @@ def test_a_failed_job_takes_no_slot(aws, pipeline):
 def test_a_name_is_used_up_by_a_failed_job_too(pipeline):
     pipeline.finish()
 
-    assert refused(pipeline.create)[:2] == (400, "ResourceAlreadyExistsException")
+    assert refusal(pipeline.create)[:2] == (400, "ResourceAlreadyExistsException")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +166,7 @@ def test_a_name_is_used_up_by_a_failed_job_too(pipeline):
 def test_a_version_must_be_active(aws, pipeline, status, told):
     version = aws.personalize.retrain(pipeline.version.rpartition("/")[0], status)
 
-    answer = refused(pipeline.create, solutionVersionArn=version)
+    answer = refusal(pipeline.create, solutionVersionArn=version)
 
     assert (answer[1], told in answer[2]) == (INVALID, True)
 
@@ -175,7 +174,7 @@ def test_a_version_must_be_active(aws, pipeline, status, told):
 def test_a_version_must_be_of_a_segment_recipe(aws, pipeline):
     version = aws.personalize.create_solution_version("for-you")
 
-    answer = refused(pipeline.create, solutionVersionArn=version)
+    answer = refusal(pipeline.create, solutionVersionArn=version)
 
     assert (answer[1], "USER_SEGMENTATION" in answer[2]) == (INVALID, True)
 
@@ -187,7 +186,7 @@ def test_the_role_must_be_for_personalize(aws, pipeline):
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
     role = aws.make_role("other", *pipeline.role_statements(), trust=trust)
 
-    answer = refused(pipeline.create, roleArn=role)
+    answer = refusal(pipeline.create, roleArn=role)
 
     assert (answer[1], "not authorized to assume" in answer[2]) == (INVALID, True)
 
@@ -196,7 +195,7 @@ def test_the_role_must_be_for_personalize(aws, pipeline):
 def test_the_bucket_must_let_the_service_in(pipeline, bucket):
     pipeline.s3.delete_bucket_policy(Bucket=bucket)
 
-    answer = refused(pipeline.create)
+    answer = refusal(pipeline.create)
 
     assert answer[1] == INVALID
     assert answer[2].startswith(
@@ -212,7 +211,7 @@ def test_whether_a_key_may_be_used_is_not_emulated(pipeline, bucket):
         Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]}
     )
 
-    answer = refused(pipeline.create)
+    answer = refusal(pipeline.create)
 
     assert answer[1] == "NotImplemented"
     assert f"the bucket {bucket} is encrypted with KMS" in answer[2]
@@ -234,7 +233,7 @@ def test_the_caller_needs_its_rights(aws, pipeline, statements, changes, missing
     role = aws.make_role("caller", *statements)
     client = aws.client("personalize", role)
 
-    answer = refused(client.create_batch_segment_job, **pipeline.request(**changes))
+    answer = refusal(client.create_batch_segment_job, **pipeline.request(**changes))
 
     assert answer[:2] == (403, "AccessDeniedException")
     assert f"is not authorized to perform: {missing} on resource" in answer[2]
@@ -279,14 +278,14 @@ def test_callers_of_other_operations_need_their_rights(aws, operation):
     def call(role):
         return getattr(aws.client("personalize", role), operation)
 
-    answer = refused(call(denied), **request)
+    answer = refusal(call(denied), **request)
     assert answer[:2] == (403, "AccessDeniedException")
     assert f"{action} on resource: {PREFIX}{resource}" in answer[2]
     if operation == "create_dataset_group":
         assert call(allowed)(**request)
     else:
         # It came to the operation itself, which does not find what it is about.
-        assert refused(call(allowed), **request)[1] in {INVALID, NOT_FOUND}
+        assert refusal(call(allowed), **request)[1] in {INVALID, NOT_FOUND}
 
 
 # --- Other operations ---
@@ -297,7 +296,7 @@ def test_more_tag_keys_than_a_resource_can_have(pipeline):
     arn = pipeline.create()
     untag = pipeline.personalize.untag_resource
 
-    answer = refused(untag, resourceArn=arn, tagKeys=[f"k{n}" for n in range(51)])
+    answer = refusal(untag, resourceArn=arn, tagKeys=[f"k{n}" for n in range(51)])
 
     assert answer == (
         400,
@@ -313,7 +312,7 @@ def test_tags_add_up_to_fifty(pipeline):
     tag = pipeline.personalize.tag_resource
     tag(resourceArn=arn, tags=tags(1, "other"))
 
-    answer = refused(tag, resourceArn=arn, tags=tags(1, "another"))
+    answer = refusal(tag, resourceArn=arn, tags=tags(1, "another"))
 
     assert answer[1] == "TooManyTagsException"
     tag(resourceArn=arn, tags=tags(49))
@@ -337,7 +336,7 @@ def test_everything_but_recipes_can_have_tags(aws, pipeline):
         kept = client.list_tags_for_resource(resourceArn=arn)["tags"]
         assert kept == [{"tagKey": "k1", "tagValue": "v"}]
     recipe = "arn:aws:personalize:::recipe/aws-item-affinity"
-    assert refused(client.list_tags_for_resource, resourceArn=recipe)[1] == NOT_FOUND
+    assert refusal(client.list_tags_for_resource, resourceArn=recipe)[1] == NOT_FOUND
 
 
 @pytest.mark.emulates("personalize:ListBatchSegmentJobs", "personalize:ListSolutions")
@@ -350,7 +349,7 @@ def test_a_token_is_good_for_its_own_list(aws, pipeline):
 
     assert len(client.list_batch_segment_jobs(nextToken=token)["batchSegmentJobs"]) == 1
     for wrong in (token, "made-up", "", "YQ=="):
-        assert refused(client.list_solutions, nextToken=wrong) == (
+        assert refusal(client.list_solutions, nextToken=wrong) == (
             400,
             "InvalidNextTokenException",
             "The token is not valid.",
@@ -380,7 +379,7 @@ STATUSES = {
 def test_any_error_can_be_scripted(aws, pipeline, code, effect):
     aws.personalize.script("CreateBatchSegmentJob", errors=[code], effect=effect)
 
-    answer = refused(pipeline.create)
+    answer = refusal(pipeline.create)
 
     assert answer == (STATUSES.get(code, 400), code, MESSAGES[code])
     created = pipeline.personalize.list_batch_segment_jobs()["batchSegmentJobs"]
@@ -391,8 +390,8 @@ def test_a_job_can_be_found_late(aws, pipeline):
     arn = pipeline.create()
     aws.personalize.script("DescribeBatchSegmentJob", errors=[NOT_FOUND] * 2)
 
-    assert refused(pipeline.describe, arn)[1] == NOT_FOUND
-    assert refused(pipeline.describe, arn)[1] == NOT_FOUND
+    assert refusal(pipeline.describe, arn)[1] == NOT_FOUND
+    assert refusal(pipeline.describe, arn)[1] == NOT_FOUND
     assert pipeline.describe(arn)["status"] == "CREATE PENDING"
 
 

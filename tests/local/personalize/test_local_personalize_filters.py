@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
 
 from cdk_personalize_segments.local.personalize import dataset, filters
 
@@ -28,13 +27,6 @@ def create_filter(client, expression, name="f"):
         name=name, datasetGroupArn=GROUP, filterExpression=expression
     )
     return answer["filterArn"]
-
-
-def refused(call, *arguments, **parameters):
-    with pytest.raises(ClientError) as caught:
-        call(*arguments, **parameters)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +219,7 @@ def test_filters_look_at_the_data_as_they_are_now(aws, pipeline, catalogue):
     ],
 )
 def test_an_expression_that_the_service_does_not_take_is_refused(
-    client, expression, reason
+    client, expression, reason, refused
 ):
     code, message = refused(create_filter, client, expression)
 
@@ -247,7 +239,9 @@ def test_an_expression_that_the_service_does_not_take_is_refused(
         ("INCLUDE UserID WHERE CurrentUser.AGE > 3", "CurrentUser.AGE"),
     ],
 )
-def test_an_expression_for_other_uses_is_refused_by_name(client, expression, named):
+def test_an_expression_for_other_uses_is_refused_by_name(
+    client, expression, named, refused
+):
     code, message = refused(create_filter, client, expression)
 
     assert code == "NotImplemented"
@@ -271,7 +265,7 @@ def test_a_filter_can_be_described_and_listed(client):
 
 
 @pytest.mark.emulates("personalize:DeleteFilter")
-def test_a_deleted_filter_is_gone_and_its_name_is_free(client):
+def test_a_deleted_filter_is_gone_and_its_name_is_free(client, refused):
     expression = "INCLUDE UserID WHERE Users.AGE < 40"
     arn = create_filter(client, expression)
     client.tag_resource(resourceArn=arn, tags=[{"tagKey": "a", "tagValue": "b"}])
@@ -286,7 +280,7 @@ def test_a_deleted_filter_is_gone_and_its_name_is_free(client):
 
 
 @pytest.mark.emulates("personalize:DeleteFilter")
-def test_a_filter_that_a_job_uses_cannot_be_deleted(aws, pipeline):
+def test_a_filter_that_a_job_uses_cannot_be_deleted(aws, pipeline, refused):
     pipeline.put("run/part.json", {"itemId": "1"})
     client = pipeline.personalize
     arn = create_filter(client, "INCLUDE UserID WHERE Users.AGE < 40")
@@ -302,7 +296,7 @@ def test_a_filter_that_a_job_uses_cannot_be_deleted(aws, pipeline):
 
 
 @pytest.mark.emulates("personalize:CreateFilter")
-def test_a_dataset_group_has_thirty_filters(client):
+def test_a_dataset_group_has_thirty_filters(client, refused):
     for number in range(30):
         create_filter(
             client, f"INCLUDE UserID WHERE Users.AGE < {number}", f"f{number}"
@@ -315,7 +309,9 @@ def test_a_dataset_group_has_thirty_filters(client):
 
 
 @pytest.mark.emulates("personalize:CreateFilter")
-def test_the_filters_of_a_dataset_group_have_twenty_fields(aws, client, catalogue):
+def test_the_filters_of_a_dataset_group_have_twenty_fields(
+    aws, client, catalogue, refused
+):
     columns = [f"C{number}" for number in range(21)]
     rows = [",".join(["USER_ID", *columns]), ",".join(["ann", *columns])]
     (catalogue / "users.csv").write_text("\n".join(rows))
@@ -335,7 +331,7 @@ def test_the_filters_of_a_dataset_group_have_twenty_fields(aws, client, catalogu
 
 
 @pytest.mark.emulates("personalize:CreateFilter")
-def test_an_expression_has_2500_characters(client):
+def test_an_expression_has_2500_characters(client, refused):
     head, tail = 'INCLUDE UserID WHERE Users.COUNTRY IN ("', '")'
     longest = head + "x" * (2500 - len(head) - len(tail)) + tail
 
@@ -347,7 +343,7 @@ def test_an_expression_has_2500_characters(client):
 
 
 @pytest.mark.emulates("personalize:CreateBatchSegmentJob")
-def test_unusable_filters_are_refused(aws, pipeline, catalogue):
+def test_unusable_filters_are_refused(aws, pipeline, catalogue, refused):
     by_attribute = aws.personalize.seed(
         catalogue,
         recipe="aws-item-attribute-affinity",

@@ -1,18 +1,10 @@
 """Solutions, versions, recipes, tags and lists of the emulated Personalize."""
 
 import pytest
-from botocore.exceptions import ClientError
 
 from cdk_personalize_segments.local.personalize import EmulatedPersonalize
 
 PREFIX = "arn:aws:personalize:us-east-1:123456789012:"
-
-
-def refused(call, **parameters):
-    with pytest.raises(ClientError) as caught:
-        call(**parameters)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 @pytest.fixture
@@ -96,6 +88,17 @@ def test_a_malformed_folder_says_where(aws, catalogue, file, content, message):
         aws.personalize.seed(catalogue)
 
 
+@pytest.mark.parametrize("name", ["", "my shop", "-shop", "s" * 64])
+def test_names_that_the_service_does_not_have_are_refused(aws, catalogue, name):
+    aws.personalize.import_data(catalogue, dataset_group="shop")
+    expression = "INCLUDE UserID WHERE Users.AGE > 1"
+
+    with pytest.raises(ValueError, match="a name has 1 to 63"):
+        aws.personalize.import_data(catalogue, dataset_group=name)
+    with pytest.raises(ValueError, match="a name has 1 to 63"):
+        aws.personalize.add_filter(name, expression, dataset_group="shop")
+
+
 def test_a_missing_file_is_named(aws, catalogue):
     (catalogue / "items.csv").unlink()
 
@@ -131,7 +134,9 @@ def test_the_types_of_recipes_are_told(client):
         ("list_tags_for_resource", "resourceArn", "filter/gone"),
     ],
 )
-def test_what_does_not_exist_is_not_found(client, operation, parameter, resource):
+def test_what_does_not_exist_is_not_found(
+    client, operation, parameter, resource, refused
+):
     code, message = refused(
         getattr(client, operation), **{parameter: PREFIX + resource}
     )
@@ -140,14 +145,14 @@ def test_what_does_not_exist_is_not_found(client, operation, parameter, resource
     assert resource in message
 
 
-def test_an_operation_that_is_not_emulated_is_named(client):
+def test_an_operation_that_is_not_emulated_is_named(client, refused):
     code, message = refused(client.list_campaigns)
 
     assert code == "NotImplemented"
     assert "ListCampaigns of personalize is not emulated" in message
 
 
-def test_another_region_is_refused(aws):
+def test_another_region_is_refused(aws, refused):
     client = aws.client("personalize", region="eu-west-1")
 
     assert "us-east-1 only" in refused(client.list_solutions)[1]
@@ -175,7 +180,7 @@ def test_lists_come_in_pages(aws, client):
     }
 
 
-def test_a_made_up_token_is_refused(client):
+def test_a_made_up_token_is_refused(client, refused):
     assert refused(client.list_solutions, nextToken="made-up")[0] == (
         "InvalidNextTokenException"
     )

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from botocore.exceptions import ClientError
 
 from cdk_personalize_segments.local.personalize import JobTiming
 
@@ -11,13 +10,6 @@ PREFIX = "arn:aws:personalize:us-east-1:123456789012:"
 SOLUTION = PREFIX + "solution/likes"
 ITEM = "arn:aws:personalize:::recipe/aws-item-affinity"
 ATTRIBUTE = "arn:aws:personalize:::recipe/aws-item-attribute-affinity"
-
-
-def refused(call, *arguments, **parameters):
-    with pytest.raises(ClientError) as caught:
-        call(*arguments, **parameters)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 @pytest.fixture
@@ -162,7 +154,9 @@ def test_a_training_takes_the_data_of_when_it_begins(aws, pipeline, catalogue, t
 
 
 @pytest.mark.emulates("personalize:CreateDatasetGroup")
-def test_each_dataset_group_has_data_of_its_own(aws, pipeline, catalogue, train):
+def test_each_dataset_group_has_data_of_its_own(
+    aws, pipeline, catalogue, train, refused
+):
     (catalogue / "interactions.csv").write_text("USER_ID,ITEM_ID\nzoe,1\n")
     (catalogue / "users.csv").write_text("USER_ID,MOOD\nzoe,grim\n")
     aws.personalize.import_data(catalogue, dataset_group="other")
@@ -198,7 +192,7 @@ def test_a_pending_training_stops_at_once(client, train, statuses):
 
 
 @pytest.mark.emulates("personalize:StopSolutionVersionCreation")
-def test_a_training_in_progress_stops_soon(client, train, statuses):
+def test_a_training_in_progress_stops_soon(client, train, statuses, refused):
     arn = train()
     assert statuses(arn, 2) == ["CREATE IN_PROGRESS"]
 
@@ -339,7 +333,7 @@ def test_a_deleted_solution_trains_no_more(aws, client, solve):
 
 @pytest.mark.emulates("personalize:DeleteSolution")
 def test_a_solution_is_deleted_with_its_versions_when_nothing_uses_them(
-    aws, pipeline, train
+    aws, pipeline, train, refused
 ):
     client = pipeline.personalize
     arn = train(tags=[{"tagKey": "a", "tagValue": "b"}])
@@ -365,7 +359,7 @@ def test_a_solution_is_deleted_with_its_versions_when_nothing_uses_them(
 
 
 @pytest.mark.emulates("personalize:DeleteDatasetGroup", "personalize:ListDatasetGroups")
-def test_a_dataset_group_is_deleted_after_what_is_in_it(client, group, solve):
+def test_a_dataset_group_is_deleted_after_what_is_in_it(client, group, solve, refused):
     def names():
         listed = client.list_dataset_groups()["datasetGroups"]
         return [each["name"] for each in listed]
@@ -418,14 +412,14 @@ def test_a_dataset_group_is_deleted_after_what_is_in_it(client, group, solve):
         ),
     ],
 )
-def test_solutions_that_cannot_be(solve, changes, code, told):
+def test_solutions_that_cannot_be(solve, changes, code, told, refused):
     answer = refused(solve, **changes)
 
     assert (answer[0], told in answer[1]) == (code, True)
 
 
 @pytest.mark.emulates("personalize:CreateSolution", "personalize:CreateDatasetGroup")
-def test_names_are_taken_once(client, group, solve):
+def test_names_are_taken_once(client, group, solve, refused):
     solve()
 
     assert refused(solve)[0] == "ResourceAlreadyExistsException"
@@ -433,7 +427,7 @@ def test_names_are_taken_once(client, group, solve):
     assert refused(create, name="shop")[0] == "ResourceAlreadyExistsException"
 
 
-def test_a_solution_needs_a_recipe(client, group):
+def test_a_solution_needs_a_recipe(client, group, refused):
     code, message = refused(client.create_solution, name="s", datasetGroupArn=group)
 
     assert (code, "recipeArn" in message) == ("InvalidInputException", True)
@@ -441,14 +435,14 @@ def test_a_solution_needs_a_recipe(client, group):
 
 @pytest.mark.emulates("personalize:CreateSolutionVersion")
 @pytest.mark.parametrize("mode", ["UPDATE", "AUTOTRAIN"])
-def test_segment_recipes_are_always_trained_in_full(client, train, mode):
+def test_segment_recipes_are_always_trained_in_full(client, train, mode, refused):
     code, message = refused(train, trainingMode=mode)
 
     assert (code, mode in message) == ("InvalidInputException", True)
 
 
 @pytest.mark.emulates("personalize:CreateSolutionVersion")
-def test_twenty_versions_may_be_in_training(aws, client, train):
+def test_twenty_versions_may_be_in_training(aws, client, train, refused):
     train(name="first")
     create = client.create_solution_version
     taken = refused(create, solutionArn=SOLUTION, name="first")

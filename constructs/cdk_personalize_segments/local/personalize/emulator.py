@@ -1,5 +1,6 @@
 """The emulated Personalize: what it holds, and how data come into it."""
 
+import re
 import threading
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
@@ -96,7 +97,7 @@ class EmulatedPersonalize(Behaviour):
 
         Raises:
             FileNotFoundError: A file is missing.
-            ValueError: A file is malformed.
+            ValueError: A file is malformed, or the name cannot be one.
         """
         data = dataset.load(folder)
         with self._lock:
@@ -225,13 +226,14 @@ class EmulatedPersonalize(Behaviour):
             FilterExpressionError: The expression is malformed, or looks at a column
                 that the dataset group does not have.
             NotEmulatedError: The expression is not for segments.
-            ValueError: There is no such dataset group.
+            ValueError: There is no such dataset group, or the name cannot be one.
         """
         with self._lock:
             group = self.groups.get(self.arn(f"dataset-group/{dataset_group}"))
             if group is None:
                 raise ValueError(f"there is no dataset group {dataset_group}")
             arn = self.arn(f"filter/{name}")
+            _check_name(name)
             if arn in self.filters:
                 raise errors.already_exists("filter", name)
             parsed = filters.parse(expression)
@@ -331,7 +333,12 @@ class EmulatedPersonalize(Behaviour):
         return sum(job.takes_slot(now) for job in self.jobs.values())
 
     def group(self, name: str) -> DatasetGroup:
-        """Return a dataset group, which is made if there is none of the name."""
+        """Return a dataset group, which is made if there is none of the name.
+
+        Raises:
+            ValueError: The name cannot be one.
+        """
+        _check_name(name)
         arn = self.arn(f"dataset-group/{name}")
         if arn not in self.groups:
             self.groups[arn] = DatasetGroup(name, arn, self.now())
@@ -430,3 +437,12 @@ class EmulatedPersonalize(Behaviour):
 def _check_recipe(recipe: str) -> None:
     if recipe not in RECIPES:
         raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, got {recipe!r}")
+
+
+def _check_name(name: str) -> None:
+    too_long = len(name) > limits.MAX_NAME_LENGTH
+    if too_long or not re.fullmatch(limits.NAME_PATTERN, name):
+        raise ValueError(
+            f"a name has 1 to {limits.MAX_NAME_LENGTH} letters, digits, - and _, and "
+            f"starts with a letter or digit, got {name!r}"
+        )

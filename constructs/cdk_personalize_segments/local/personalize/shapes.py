@@ -160,7 +160,8 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 def _check_value(shape: Any, value: Any, path: str) -> None:  # noqa: ANN401
     kind = shape.type_name if shape is not None else "structure"
-    if not isinstance(value, _TYPES[kind]):
+    fits = isinstance(value, _TYPES[kind])
+    if not fits:
         raise TypeError(f"{path} must be {kind} in the SDK's model, got {value!r}")
     if kind == "structure":
         members = shape.members if shape is not None else {}

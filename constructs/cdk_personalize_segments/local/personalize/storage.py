@@ -1,5 +1,6 @@
 """How a job reaches S3: as the service role and as the service principal, both."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
 
 PRINCIPAL: Final = "personalize.amazonaws.com"
+# How often, and how soon again (in real seconds), an object is read that others change.
+_ATTEMPTS: Final = 1000
+_PAUSE: Final = 0.001
 # As for dataset imports, where this text was seen.
 _INSUFFICIENT: Final = (
     "Insufficient privileges for accessing data in S3. Please look at "
@@ -213,14 +217,18 @@ def _objects(backend: Any, bucket: str, prefix: str) -> list[Any]:  # noqa: ANN4
 
 
 def _content(keys: Any, found: Any) -> bytes:  # noqa: ANN401
-    """Read an object that others may overwrite, when moto closes its old content."""
-    while True:
+    """Read an object that others may overwrite or delete meanwhile.
+
+    moto closes the old content first, and puts the new one in its place after that.
+    """
+    for _ in range(_ATTEMPTS):
         try:
             return bytes(found.value)
         except ValueError:
             newer = keys.get(found.name)
-            if newer in {None, found} or isinstance(newer, FakeDeleteMarker):
-                raise JobFailedError(
-                    f"{found.name} was deleted while the job read it."
-                ) from None
-            found = newer
+        if newer is None or isinstance(newer, FakeDeleteMarker):
+            break
+        if newer is found:
+            time.sleep(_PAUSE)
+        found = newer
+    raise JobFailedError(f"{found.name} was deleted while the job read it.")
