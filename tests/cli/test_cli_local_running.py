@@ -128,6 +128,9 @@ def test_deploy_runs_the_cdk_cli_and_prints_the_outputs(
     told = running("deploy", exit_code=1)
     assert f"There is no cdk.json in {tmp_path}" in told
     (tmp_path / "cdk.json").write_text('{"app": "python app.py"}')
+    with monkeypatch.context() as without_tools:
+        without_tools.setenv("PATH", "")
+        assert "the CDK CLI is missing" in running("deploy", exit_code=1)
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
     assert running("deploy", "Two", "--context", "said=hello") == "Two.Said = hello"
     names = [
@@ -135,7 +138,6 @@ def test_deploy_runs_the_cdk_cli_and_prints_the_outputs(
         for stack in client(endpoint, "cloudformation").describe_stacks()["Stacks"]
     ]
     assert sorted(names) == ["CDKToolkit", "Two"]
-    assert "no stacks match" in running("deploy", "Three", exit_code=1).lower()
     assert "is not KEY=VALUE" in running("deploy", "-c", "said", exit_code=2)
 
 

@@ -46,6 +46,36 @@ for _ in range(2):
     assert ended.returncode == 0, ended.stderr
 
 
+def test_reset_empties_the_account_and_keeps_its_settings() -> None:
+    ended = run(
+        """
+from datetime import UTC, datetime
+begins = datetime(2030, 1, 1, tzinfo=UTC)
+with LocalAws(begins=begins, seed=7) as aws:
+    place, s3, drawn = aws.endpoint_url, aws.client("s3"), aws.chance("x").random()
+    s3.create_bucket(Bucket="data")
+    aws.client("cloudformation").create_stack(
+        StackName="one",
+        TemplateBody='{"Resources": {"B": {"Type": "AWS::S3::Bucket"}}}',
+    )
+    aws.clock.sleep(3600)
+    aws.reset()
+    assert aws.endpoint_url == place
+    assert s3.list_buckets()["Buckets"] == []
+    assert aws.client("cloudformation").describe_stacks()["Stacks"] == []
+    assert aws.clock.now() == begins
+    assert aws.chance("x").random() == drawn
+try:
+    aws.reset()
+except LocalAwsError as error:
+    print(error)
+"""
+    )
+    assert ended.stdout == "this local AWS is not running; start it first\n", (
+        ended.stderr
+    )
+
+
 def test_one_at_a_time_and_errors_say_so() -> None:
     ended = run(
         """

@@ -30,11 +30,20 @@ def upload(
         queries: One mapping for each line.
 
     Raises:
-        LocalAwsError: The state machine is not a pipeline's.
+        LocalAwsError: There is no such state machine, or it is not a pipeline's.
     """
-    machine = client("stepfunctions").describe_state_machine(
-        stateMachineArn=state_machine_arn
-    )
+    # Late: tests that use no fixture of ours need not wait for it.
+    from botocore.exceptions import ClientError
+
+    try:
+        machine = client("stepfunctions").describe_state_machine(
+            stateMachineArn=state_machine_arn
+        )
+    except ClientError as error:
+        raise LocalAwsError(
+            f"{state_machine_arn} cannot be asked: {error}; pass the ARN of a pipeline "
+            "that is deployed in this local AWS"
+        ) from error
     try:
         prepare = json.loads(machine["definition"])["States"]["Prepare input"]
         function = prepare["Arguments"]["FunctionName"]

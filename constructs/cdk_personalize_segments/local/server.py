@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # How often the server looks whether it is to stop.
 _STOP_SECONDS: Final = 0.05
+# Besides S3, the services whose SDKs read XML and send nothing that says so.
+_XML: Final = re.compile(r"/(cloudfront|route53)/aws4_request")
 
 _log = logging.getLogger(__name__)
 
@@ -151,7 +154,8 @@ def _error_body(
     error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
     if "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
         return error.encode(), "application/xml"
-    if "x-www-form-urlencoded" in environ.get("CONTENT_TYPE", ""):
+    is_query = "x-www-form-urlencoded" in environ.get("CONTENT_TYPE", "")
+    if is_query or _XML.search(environ.get("HTTP_AUTHORIZATION", "")):
         return f"<ErrorResponse>{error}</ErrorResponse>".encode(), "application/xml"
     answer = {"__type": code, "message": message}
     return json.dumps(answer).encode(), "application/x-amz-json-1.1"
