@@ -10,6 +10,7 @@ from cdk_personalize_segments.local import (
     alarms,
     api,
     cloudformation,
+    custom_responses,
     enforcement,
     function_configuration,
     functions,
@@ -50,6 +51,7 @@ def install_all(aws: "LocalAws") -> None:
         stepfunctions,
         personalize,
         cloudformation,
+        custom_responses,
         enforcement,
         # Last, so that it looks at a request before all others do.
         api,

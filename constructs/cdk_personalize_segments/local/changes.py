@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cdk_personalize_segments.local.resources import TYPES
+from cdk_personalize_segments.local.resources import find_kind
 from cdk_personalize_segments.local.resources.base import changed
 from cdk_personalize_segments.local.stacks import Region, Stack, with_stack_tags
 from cdk_personalize_segments.local.templates import Declaration, Scope, TemplateError
@@ -107,7 +107,7 @@ def _modification(
     tags: Mapping[str, str],
     current: _Foreseen,
 ) -> ForeseenChange | None:
-    kind = TYPES.get(declaration.type)
+    kind = find_kind(declaration)
     existing = stack.resources[declaration.logical_id]
     try:
         properties = scope.resolve(declaration.properties, current)
