@@ -28,6 +28,17 @@ MORE_TAGS = [{"Key": "team", "Value": "sales"}]
 NAME = "matrix"
 
 
+PROVIDER = """
+import json
+from urllib.request import Request, urlopen
+
+def handler(event, context):
+    answer = {"Status": "SUCCESS", "PhysicalResourceId": "made"}
+    body = json.dumps(answer).encode()
+    urlopen(Request(event["ResponseURL"], body, method="PUT"))
+"""
+
+
 def trust(service: str) -> Properties:
     statement = {
         "Effect": "Allow",
@@ -437,6 +448,7 @@ class Around:
     other_key: str
     bucket: str
     dataset_group: str
+    provider: str
 
 
 def bucket_cases(around: Around) -> dict[str, Case]:
@@ -1073,6 +1085,11 @@ def other_cases(around: Around) -> dict[str, Case]:
     }
     return {
         "AWS::CDK::Metadata": Case({"Analytics": "v2"}, None, {"Analytics": "v3"}),
+        "AWS::CloudFormation::CustomResource": Case(
+            {"ServiceTimeout": "60", "ServiceToken": around.provider, "Value": "a"},
+            None,
+            {"ServiceTimeout": "90", "ServiceToken": around.provider, "Value": "b"},
+        ),
         "AWS::CloudFormation::WaitConditionHandle": Case({}, None),
         "AWS::ECR::Repository": Case(
             repository,
@@ -1104,7 +1121,7 @@ def cases(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         s3.create_bucket(Bucket=bucket)
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("index.py", "def handler(event, context):\n    return 1\n")
+        archive.writestr("index.py", PROVIDER)
     s3.put_object(Bucket=f"{NAME}-around", Key="code.zip", Body=code.getvalue())
     machine = {
         "QueryLanguage": "JSONata",
@@ -1142,6 +1159,7 @@ def cases(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         other_key=keys[1],
         bucket=f"{NAME}-around",
         dataset_group=solution["datasetGroupArn"],
+        provider=arn("lambda", f"function:{NAME}-around"),
     )
     made: dict[str, Case] = {}
     for give in (

@@ -11,6 +11,7 @@ from cdk_personalize_segments.local import (
     api,
     cloudformation,
     control,
+    custom_responses,
     enforcement,
     events,
     function_configuration,
@@ -55,6 +56,7 @@ def install_all(aws: "LocalAws") -> None:
         stepfunctions,
         personalize,
         cloudformation,
+        custom_responses,
         enforcement,
         # Last, so that they look at a request before all others do.
         api,

@@ -1,13 +1,19 @@
-"""Foresees what a deployment will do to each resource, as change sets tell it."""
+"""Change sets, and what they foresee of each resource."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
-from cdk_personalize_segments.local.resources import TYPES
+from cdk_personalize_segments.local.resources import find_kind
 from cdk_personalize_segments.local.resources.base import changed
 from cdk_personalize_segments.local.stacks import Region, Stack, with_stack_tags
-from cdk_personalize_segments.local.templates import Declaration, Scope, TemplateError
+from cdk_personalize_segments.local.templates import (
+    Declaration,
+    Scope,
+    Template,
+    TemplateError,
+)
 from cdk_personalize_segments.local.untyped import Json
 
 # What stands for a value that is known only when the deployment has come so far.
@@ -31,6 +37,24 @@ class ForeseenChange:
     replacement: str | None = None
     properties: tuple[str, ...] = ()
     recreated: frozenset[str] = frozenset()
+
+
+@dataclass
+class ChangeSet:
+    """A change set."""
+
+    id: str
+    name: str
+    stack: Stack
+    template: Template
+    inputs: dict[str, str]
+    tags: dict[str, str]
+    changes: list[dict[str, Any]]
+    created: datetime
+    status: str
+    execution_status: str
+    adopts: bool
+    status_reason: str | None = None
 
 
 class _Foreseen:
@@ -107,7 +131,7 @@ def _modification(
     tags: Mapping[str, str],
     current: _Foreseen,
 ) -> ForeseenChange | None:
-    kind = TYPES.get(declaration.type)
+    kind = find_kind(declaration)
     existing = stack.resources[declaration.logical_id]
     try:
         properties = scope.resolve(declaration.properties, current)

@@ -6,9 +6,7 @@ properties out, and do not roll back.
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlparse
 
 from flask import Flask
@@ -17,12 +15,18 @@ from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 from moto.core.utils import convert_to_flask_response
 from moto.moto_server.werkzeug_app import BackendRequest
 
-from cdk_personalize_segments.local.changes import ForeseenChange, foresee
-from cdk_personalize_segments.local.parameters import REFERRING
+from cdk_personalize_segments.local.changes import ChangeSet, foresee
+from cdk_personalize_segments.local.descriptions import (
+    describe_change,
+    describe_change_set,
+    describe_parameters,
+    describe_resource,
+    describe_stack,
+    describe_tags,
+)
 from cdk_personalize_segments.local.stacks import (
     Deployment,
     Region,
-    Resource,
     Stack,
 )
 from cdk_personalize_segments.local.templates import Scope, Template, TemplateError
@@ -62,24 +66,6 @@ _NOT_UPDATABLE: Final = frozenset(
 )
 _TEMPLATE: Final = frozenset({"TemplateBody", "TemplateURL", "UsePreviousTemplate"})
 _DEPLOYMENT: Final = _TEMPLATE | {"StackName", "Parameters", "Tags"}
-
-
-@dataclass
-class ChangeSet:
-    """A change set."""
-
-    id: str
-    name: str
-    stack: Stack
-    template: Template
-    inputs: dict[str, str]
-    tags: dict[str, str]
-    changes: list[dict[str, Any]]
-    created: datetime
-    status: str
-    execution_status: str
-    adopts: bool
-    status_reason: str | None = None
 
 
 class CloudFormation:
@@ -196,7 +182,7 @@ class CloudFormationApi(BaseResponse):
         try:
             scope = self._region.scope(stack, template, inputs)
             changes = [
-                _change(stack, each)
+                describe_change(stack, each)
                 for each in foresee(self._region, stack, scope, tags)
             ]
         except TemplateError as error:
@@ -238,9 +224,11 @@ class CloudFormationApi(BaseResponse):
         change_set = self._find_change_set()
         return ActionResult(
             {
-                **_summary(change_set),
-                "Parameters": _parameters(change_set.template, change_set.inputs),
-                "Tags": _tags(change_set.tags),
+                **describe_change_set(change_set),
+                "Parameters": describe_parameters(
+                    change_set.template, change_set.inputs
+                ),
+                "Tags": describe_tags(change_set.tags),
                 "Changes": change_set.changes,
             }
         )
@@ -252,7 +240,7 @@ class CloudFormationApi(BaseResponse):
         return ActionResult(
             {
                 "Summaries": [
-                    _summary(each)
+                    describe_change_set(each)
                     for each in self.cloudformation.change_sets
                     if each.stack is stack
                 ]
@@ -379,7 +367,7 @@ class CloudFormationApi(BaseResponse):
         self._accept({"StackName"})
         name = self._get_param("StackName")
         stacks = [self._find(name)] if name else self._region.living()
-        return ActionResult({"Stacks": [_stack(stack) for stack in stacks]})
+        return ActionResult({"Stacks": [describe_stack(stack) for stack in stacks]})
 
     def list_stacks(self) -> ActionResult:
         """ListStacks."""
@@ -388,7 +376,7 @@ class CloudFormationApi(BaseResponse):
         return ActionResult(
             {
                 "StackSummaries": [
-                    _stack(stack)
+                    describe_stack(stack)
                     for stack in self._region.stacks
                     if not wanted or stack.status in wanted
                 ]
@@ -414,7 +402,7 @@ class CloudFormationApi(BaseResponse):
                         "StackName": stack.name,
                         "StackId": stack.id,
                         "Timestamp": resource.since,
-                        **_resource(resource),
+                        **describe_resource(resource),
                     }
                     for logical_id, resource in stack.resources.items()
                     if wanted in (None, logical_id)
@@ -439,7 +427,7 @@ class CloudFormationApi(BaseResponse):
                     "StackName": stack.name,
                     "StackId": stack.id,
                     "LastUpdatedTimestamp": resource.since,
-                    **_resource(resource),
+                    **describe_resource(resource),
                 }
             }
         )
@@ -451,7 +439,10 @@ class CloudFormationApi(BaseResponse):
         return ActionResult(
             {
                 "StackResourceSummaries": [
-                    {"LastUpdatedTimestamp": resource.since, **_resource(resource)}
+                    {
+                        "LastUpdatedTimestamp": resource.since,
+                        **describe_resource(resource),
+                    }
                     for resource in stack.resources.values()
                 ]
             }
@@ -655,104 +646,3 @@ def _is_same(
         and (stack.inputs, stack.tags) == (inputs, tags)
         and stack.values == scope.values
     )
-
-
-def _change(stack: Stack, foreseen: ForeseenChange) -> dict[str, Any]:
-    logical_id = foreseen.declaration.logical_id
-    change: dict[str, Any] = {
-        "Action": foreseen.action,
-        "LogicalResourceId": logical_id,
-        "ResourceType": foreseen.declaration.type,
-        "Scope": [],
-        "Details": [],
-    }
-    if logical_id in stack.resources:
-        change["PhysicalResourceId"] = stack.resources[logical_id].physical_id
-    if foreseen.replacement is not None:
-        change["Replacement"] = foreseen.replacement
-        change["Details"] = [_detail(foreseen, name) for name in foreseen.properties]
-        scope = {detail["Target"]["Attribute"] for detail in change["Details"]}
-        change["Scope"] = sorted(scope)
-    return {"Type": "Resource", "ResourceChange": change}
-
-
-def _detail(foreseen: ForeseenChange, name: str) -> dict[str, Any]:
-    if name == "Tags":
-        return {"Target": {"Attribute": "Tags", "RequiresRecreation": "Never"}}
-    recreated = "Always" if name in foreseen.recreated else "Never"
-    target = {
-        "Attribute": "Properties",
-        "Name": name,
-        "RequiresRecreation": recreated,
-    }
-    return {"Target": target}
-
-
-def _summary(change_set: ChangeSet) -> dict[str, Any]:
-    summary = {
-        "ChangeSetId": change_set.id,
-        "ChangeSetName": change_set.name,
-        "StackId": change_set.stack.id,
-        "StackName": change_set.stack.name,
-        "Status": change_set.status,
-        "ExecutionStatus": change_set.execution_status,
-        "CreationTime": change_set.created,
-    }
-    if change_set.status_reason:
-        summary["StatusReason"] = change_set.status_reason
-    return summary
-
-
-def _stack(stack: Stack) -> dict[str, Any]:
-    described = {
-        "StackId": stack.id,
-        "StackName": stack.name,
-        "CreationTime": stack.created,
-        "StackStatus": stack.status,
-        "StackStatusReason": stack.status_reason,
-        "DisableRollback": False,
-        "EnableTerminationProtection": stack.protected,
-        "NotificationARNs": [],
-        "Capabilities": ["CAPABILITY_NAMED_IAM"],
-        "Parameters": _parameters(stack.template, stack.inputs, stack.values),
-        "Tags": _tags(stack.tags),
-        "Outputs": stack.outputs,
-        "LastUpdatedTime": stack.updated,
-        "DeletionTime": stack.deleted,
-        "RoleARN": stack.role_arn,
-        "Description": stack.template.description if stack.template else None,
-    }
-    return {key: value for key, value in described.items() if value is not None}
-
-
-def _resource(resource: Resource) -> dict[str, str]:
-    return {
-        "LogicalResourceId": resource.declaration.logical_id,
-        "PhysicalResourceId": resource.physical_id,
-        "ResourceType": resource.declaration.type,
-        "ResourceStatus": resource.status,
-    }
-
-
-def _parameters(
-    template: Template | None,
-    inputs: Mapping[str, str],
-    values: Mapping[str, Any] | None = None,
-) -> list[dict[str, str]]:
-    """Show parameters: no secrets, and for others' names what they stand for."""
-    shown = []
-    for key, parameter in (template.parameters if template else {}).items():
-        text = str(inputs.get(key, parameter.get("Default")))
-        secret = str(parameter.get("NoEcho")).lower() == "true"
-        entry = {"ParameterKey": key, "ParameterValue": "****" if secret else text}
-        if parameter["Type"].startswith(REFERRING) and values and not secret:
-            value = values[key]
-            entry["ResolvedValue"] = (
-                ",".join(map(str, value)) if isinstance(value, list) else str(value)
-            )
-        shown.append(entry)
-    return shown
-
-
-def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -15,7 +15,7 @@ What cannot be is answered with 400 and a `message`.
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from cdk_personalize_segments.local.clock import iso
@@ -95,7 +95,7 @@ def _clock(aws: "LocalAws", asked: Json) -> Json:
         seconds = float(asked["advance"])
     if seconds < 0:
         raise ValueError(f"the clock is at {iso(now)} and never goes back")
-    aws.clock.sleep(seconds)
+    aws.clock.advance(timedelta(seconds=seconds))
     return {"time": iso(aws.clock.now())}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from cdk_personalize_segments.local.parameters import parameter_values
-from cdk_personalize_segments.local.resources import TYPES
+from cdk_personalize_segments.local.resources import find_kind, kind_of
 from cdk_personalize_segments.local.resources.base import (
     Place,
     ResourceError,
@@ -253,7 +253,7 @@ class Deployment:
         """
         self._region = region
         self._stack = stack
-        self._place = Place(region.aws, region.name, stack.name, adopts)
+        self._place = Place(region.aws, region.name, stack.name, adopts, stack.id)
         self._resources = dict(stack.resources)
         self._imports: set[str] = set()
         # What a failure left is undone, or cleaned up, together with what follows.
@@ -360,7 +360,7 @@ class Deployment:
         verb = "CREATE" if before is None else "UPDATE"
         try:
             properties = scope.resolve(declaration.properties, self)
-            if TYPES[declaration.type].stack_tags:
+            if kind_of(declaration).stack_tags:
                 properties = with_stack_tags(properties, tags)
             if before is None or before.properties != properties:
                 self._apply(declaration, before, properties)
@@ -381,7 +381,7 @@ class Deployment:
         properties: Mapping[str, Any],
     ) -> None:
         """Make or change a resource, noting how to undo it."""
-        kind = TYPES[declaration.type]
+        kind = kind_of(declaration)
         if before is None:
             self._record(declaration, "", "CREATE_IN_PROGRESS")
             self._create(declaration, before, properties)
@@ -410,7 +410,12 @@ class Deployment:
             )
             # Noted first: what fails half-way is undone as well.
             self._changes.append(Change(before, after, replaced=False))
-            kind.update(self._place, before.physical_id, before.properties, properties)
+            other = kind.update(
+                self._place, before.physical_id, before.properties, properties
+            )
+            if other is not None:
+                after = replace(after, physical_id=other)
+                self._changes[-1] = Change(before, after, replaced=True)
             self._finish(after)
 
     def _create(
@@ -419,7 +424,7 @@ class Deployment:
         before: Resource | None,
         properties: Mapping[str, Any],
     ) -> None:
-        kind = TYPES[declaration.type]
+        kind = kind_of(declaration)
         physical_id = kind.create(self._place, declaration.logical_id, properties)
         verb = "CREATE" if before is None else "UPDATE"
         self._record(
@@ -440,7 +445,7 @@ class Deployment:
         self._finish(after)
 
     def _finish(self, after: Resource) -> None:
-        attributes = TYPES[after.declaration.type].attributes(
+        attributes = kind_of(after.declaration).attributes(
             self._place, after.physical_id, after.properties
         )
         logical_id = after.declaration.logical_id
@@ -580,7 +585,7 @@ class Deployment:
     def _undo(self, change: Change) -> None:
         before, after = change.before, change.after
         if before is not None and change.is_in_place:
-            TYPES[after.declaration.type].update(
+            kind_of(after.declaration).update(
                 self._place, after.physical_id, after.properties, before.properties
             )
             self._record(before.declaration, before.physical_id, "UPDATE_COMPLETE")
@@ -642,9 +647,7 @@ class Deployment:
         declaration, physical_id = resource.declaration, resource.physical_id
         self._record(declaration, physical_id, "DELETE_IN_PROGRESS")
         try:
-            TYPES[declaration.type].delete(
-                self._place, physical_id, resource.properties
-            )
+            kind_of(declaration).delete(self._place, physical_id, resource.properties)
         except ClientError as error:
             if not is_gone(error):
                 raise
@@ -667,7 +670,7 @@ class _FailedError(Exception):
 
 
 def _unhonoured(declaration: Declaration, scope: Scope) -> str | None:
-    kind = TYPES.get(declaration.type)
+    kind = find_kind(declaration)
     if kind is None:
         return f"local AWS does not honour resources of type {declaration.type}"
     paths = kind.unhonoured(scope.shape(declaration.properties))

@@ -294,21 +294,30 @@ class Scope:
             TemplateError: It has a function that is not honoured, or cannot be
                 evaluated.
         """
-        if isinstance(value, str):
-            return self._dynamic(value, resources)
+        return self._follow(self._evaluate(value, resources), resources)
+
+    def _evaluate(self, value: Json, resources: Resources | None) -> Json:
         if isinstance(value, list):
-            resolved = [self.resolve(each, resources) for each in value]
-            return [each for each in resolved if each is not _NO_VALUE]
+            evaluated = [self._evaluate(each, resources) for each in value]
+            return [each for each in evaluated if each is not _NO_VALUE]
         if isinstance(value, dict):
             name, argument = _single(value)
             if name is not None:
-                called = self._call(name, argument, resources)
-                # A function may put a dynamic reference together.
-                if isinstance(called, str):
-                    return self._dynamic(called, resources)
-                return called
-            items = {key: self.resolve(each, resources) for key, each in value.items()}
+                return self._call(name, argument, resources)
+            items = {
+                key: self._evaluate(each, resources) for key, each in value.items()
+            }
             return {key: each for key, each in items.items() if each is not _NO_VALUE}
+        return value
+
+    def _follow(self, value: Json, resources: Resources | None) -> Json:
+        """Follow dynamic references, which functions may have put together."""
+        if isinstance(value, str):
+            return self._dynamic(value, resources)
+        if isinstance(value, list):
+            return [self._follow(each, resources) for each in value]
+        if isinstance(value, dict):
+            return {key: self._follow(each, resources) for key, each in value.items()}
         return value
 
     def _dynamic(self, text: str, resources: Resources | None) -> str:
@@ -329,7 +338,7 @@ class Scope:
 
     def _call(self, name: str, argument: Json, resources: Resources | None) -> Json:
         def resolve(value: Json) -> Json:
-            return self.resolve(value, resources)
+            return self._evaluate(value, resources)
 
         match name:
             case "Ref":

@@ -9,11 +9,14 @@ with it.
 """
 
 import asyncio
-from datetime import UTC, datetime, tzinfo
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 import moto.core.utils
+import moto.s3.models
 import moto.sts.models
 from moto.cloudwatch.models import Dashboard
 from moto.moto_api._internal import mock_random
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 _UPLOAD_ID_BYTES: Final = 43
 _AFTER_SECONDS: Final = 0.001
+_TICK: Final = timedelta(microseconds=1)
 
 
 def install(aws: "LocalAws") -> None:
@@ -62,11 +66,30 @@ def install(aws: "LocalAws") -> None:
     patching.patch(
         moto.core.utils, "datetime", SimpleNamespace(datetime=VirtualDatetime)
     )
+    patching.patch(moto.s3.models, "utcnow", _increasing(now))
     original_bucket = patching.patch(FakeBucket, "__init__", create_bucket)
     original_upload = patching.patch(FakeMultipart, "__init__", create_upload)
     original_dashboard = patching.patch(Dashboard, "__init__", create_dashboard)
     _let_polls_wait(aws)
     mock_random.seed(aws.chance("moto").getrandbits(64))
+
+
+def _increasing(now: Callable[[], datetime]) -> Callable[[], datetime]:
+    """Make a clock that never gives the same instant twice.
+
+    S3 orders the versions of an object by it. It shows seconds only, so that the
+    microseconds that are added here are not seen.
+    """
+    lock = threading.Lock()
+    latest = datetime.min
+
+    def later() -> datetime:
+        nonlocal latest
+        with lock:
+            latest = max(now().replace(tzinfo=None), latest + _TICK)
+            return latest
+
+    return later
 
 
 def _machine_time() -> datetime:

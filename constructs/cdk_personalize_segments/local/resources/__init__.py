@@ -9,6 +9,7 @@ from typing import Final
 
 from cdk_personalize_segments.local.resources import (
     buckets,
+    custom,
     events,
     filters,
     glue,
@@ -22,12 +23,14 @@ from cdk_personalize_segments.local.resources import (
     state_machines,
 )
 from cdk_personalize_segments.local.resources.base import ResourceType
+from cdk_personalize_segments.local.templates import Declaration
 
 TYPES: Final[Mapping[str, ResourceType]] = {
     kind.type: kind
     for kind in (
         buckets.Bucket(),
         buckets.BucketPolicy(),
+        custom.CustomResource(custom.TYPE),
         events.EventBus(),
         events.Rule(),
         events.Schedule(),
@@ -68,3 +71,26 @@ HONOURED: Final[Mapping[str, frozenset[str]]] = {
     name: kind.honoured for name, kind in TYPES.items()
 }
 """Resource type to the properties that take effect, as dotted paths."""
+
+
+def find_kind(declaration: Declaration) -> ResourceType | None:
+    """Give what makes a resource, or None if its type is not honoured.
+
+    Args:
+        declaration: The resource.
+    """
+    if declaration.type == custom.TYPE or declaration.type.startswith(custom.PREFIX):
+        return custom.CustomResource(declaration.type, declaration.logical_id)
+    return TYPES.get(declaration.type)
+
+
+def kind_of(declaration: Declaration) -> ResourceType:
+    """Give what makes a resource of a type that is honoured.
+
+    Args:
+        declaration: The resource.
+    """
+    kind = find_kind(declaration)
+    if kind is None:
+        raise KeyError(declaration.type)
+    return kind

@@ -4,7 +4,7 @@ import contextlib
 import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from botocore.exceptions import ClientError
@@ -33,12 +33,16 @@ class Place:
         region: The stack's Region.
         stack_name: Its name.
         adopts: Whether existing buckets with explicit names are taken over.
+        stack_id: Its ARN.
+        answers: What custom resources answered in this deployment, by physical id.
     """
 
     aws: "LocalAws"
     region: str
     stack_name: str
     adopts: bool
+    stack_id: str
+    answers: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Client:
         """Give a boto3 client, as CloudFormation would use."""
@@ -95,8 +99,12 @@ class ResourceType(ABC):
 
     def update(
         self, place: Place, physical_id: str, old: Properties, new: Properties
-    ) -> None:
-        """Change the resource in place."""
+    ) -> str | None:
+        """Change the resource in place.
+
+        Returns:
+            None, or the physical id of another resource that it made instead.
+        """
         raise ResourceError(f"{self.type} cannot be updated")
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from pathlib import Path
 from typing import Any, Final
 
 from cdk_personalize_segments.local.resources.base import (
@@ -16,6 +17,8 @@ from cdk_personalize_segments.local.resources.base import (
 from cdk_personalize_segments.local.untyped import Client
 
 _LONGEST_NAME: Final = 64
+# Not imported: it is for functions.
+_CFNRESPONSE: Final = Path(__file__).with_name("cfnresponse.py")
 _CONFIGURATION: Final = (
     "Description",
     "Environment",
@@ -223,7 +226,8 @@ def _check_runnable(new: Properties) -> None:
     if new.get("PackageType", "Zip") != "Zip" or not runtime.startswith("python"):
         raise ResourceError(
             "local AWS runs functions from zips in Python only, not "
-            f"{runtime or new.get('PackageType')}"
+            f"{runtime or new.get('PackageType')}; what CDK itself makes for "
+            "auto_delete_objects, AwsCustomResource and Provider is in Node.js"
         )
 
 
@@ -234,6 +238,10 @@ def _code(properties: Properties) -> dict[str, Any]:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr(zipfile.ZipInfo("index.py"), code["ZipFile"])
+            if "cfnresponse" in code["ZipFile"]:
+                archive.writestr(
+                    zipfile.ZipInfo("cfnresponse.py"), _CFNRESPONSE.read_text()
+                )
         code["ZipFile"] = buffer.getvalue()
     return code
 
