@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
 
 _UPLOAD_ID_BYTES: Final = 43
+_AFTER_SECONDS: Final = 0.001
 
 
 def install(aws: "LocalAws") -> None:
@@ -83,24 +84,25 @@ def _let_polls_wait(aws: "LocalAws") -> None:
         *args: Moto,
         **options: Moto,
     ) -> Moto:
-        for _ in range(wait_seconds_timeout):
+        for second in range(wait_seconds_timeout):
             found = receive(backend, queue_name, count, 0, *args, **options)
             if found:
                 return found
-            _pass_second(aws)
+            # Just after whole seconds, when all that happens at them has happened.
+            _pass(aws, 1 if second else 1 + _AFTER_SECONDS)
         return receive(backend, queue_name, count, 0, *args, **options)
 
     receive = patching.patch(SQSBackend, "receive_message", receive_message)
 
 
-def _pass_second(aws: "LocalAws") -> None:
-    """Wait for a second to pass.
+def _pass(aws: "LocalAws", seconds: float) -> None:
+    """Wait for time to pass.
 
-    A real one if virtual time stands still, because a function works: it may be the
+    Real time if virtual time stands still, because a function works: it may be the
     function that polls.
     """
-    passed = aws.clock.start(asyncio.sleep(1))
+    passed = aws.clock.start(asyncio.sleep(seconds))
     try:
-        passed.result(timeout=1)
+        passed.result(timeout=seconds)
     except TimeoutError:
         passed.cancel()

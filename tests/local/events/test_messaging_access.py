@@ -1,4 +1,4 @@
-"""What functions may do with topics, queues, buses and schedules: as their role says."""
+"""What functions may do with topics, queues, buses and schedules, by their role."""
 
 import json
 
