@@ -72,6 +72,14 @@ class Queues:
         patch(SQSBackend, "set_queue_attributes", set_queue_attributes)
         patch(SQSBackend, "change_message_visibility", change_visibility)
         patch(Queue, "add_message", as_method(self._add))
+        mark_sent = Message.mark_sent
+
+        def mark_in_milliseconds(message: Moto, *args: Moto, **options: Moto) -> None:
+            mark_sent(message, *args, **options)
+            # moto cuts off, and so may be a millisecond early.
+            message.sent_timestamp = _now()
+
+        patch(Message, "mark_sent", mark_in_milliseconds)
         # At the very moment at which its time-out ends, a message is there again.
         patch(Message, "visible", property(lambda it: _now() >= round(it.visible_at)))
         patch(Message, "delayed", property(lambda it: _now() < round(it.delayed_until)))
