@@ -1,4 +1,4 @@
-"""Conditional writes to S3, as S3 answers them.
+"""Conditional writes to S3, as S3 answers them, and the order of versions.
 
 moto checks the condition and writes in two steps, so that two writers can both win,
 and never answers 409. S3 lets the first writer win, and answers 409 when the object
@@ -7,10 +7,17 @@ was deleted while a conditional write was under way. Source: the S3 user guide,
 """
 
 import io
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
+
+from moto.s3.models import FakeDeleteMarker, FakeKey
+
+from cdk_personalize_segments.local import patching
+from cdk_personalize_segments.local.untyped import Moto
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -32,6 +39,22 @@ def install(aws: "LocalAws") -> None:
         aws: The local AWS.
     """
     aws.add_middleware(ConditionalWrites)
+    for kind in (FakeKey, FakeDeleteMarker):
+        _keep_order(kind)
+
+
+# S3 tells milliseconds, so nobody sees these.
+_MICROSECONDS: Final = itertools.cycle(range(1000))
+
+
+def _keep_order(kind: type) -> None:
+    """Tell versions apart that are written at one instant: moto lists them by time."""
+
+    def write(version: Moto, *args: Moto, **options: Moto) -> None:
+        original(version, *args, **options)
+        version.last_modified += timedelta(microseconds=next(_MICROSECONDS))
+
+    original = patching.patch(kind, "__init__", write)
 
 
 class ConditionalWrites:
