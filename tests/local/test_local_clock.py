@@ -394,3 +394,15 @@ def test_what_waits_for_a_lull_sees_all_of_an_instant(clock):
     clock.settle()
     assert seen == [0, 1, 2]
     assert clock.now() == START
+
+
+def test_an_advance_meets_what_is_due_at_its_end_whatever_the_fractions(clock):
+    chance, missed = random.Random(3), []  # noqa: S311
+    for _ in range(300):
+        clock.sleep(chance.random())
+        due, met = clock.now() + timedelta(seconds=chance.randint(1, 99)), []
+        clock.at(due, lambda met=met: met.append(clock.now()))
+        clock.advance_to(due)
+        if met != [due]:
+            missed.append((due, met))
+    assert missed == []

@@ -134,13 +134,13 @@ def test_a_type_that_is_not_honoured_fails_by_name_before_anything_is_made(
         {
             "Data": {"Type": "AWS::S3::Bucket"},
             "Table": {"Type": "AWS::DynamoDB::Table"},
-            "Rule": {"Type": "AWS::Events::Rule"},
+            "Stream": {"Type": "AWS::Kinesis::Stream"},
         }
     )
     assert status == "ROLLBACK_COMPLETE"
     failures = stack.failures()
     assert "AWS::DynamoDB::Table" in failures["Table"]
-    assert "AWS::Events::Rule" in failures["Rule"]
+    assert "AWS::Kinesis::Stream" in failures["Stream"]
     assert "Data" not in failures
     buckets = stack.aws.client("s3").list_buckets()["Buckets"]
     assert not [each for each in buckets if each["Name"].startswith(stack.name)]

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 _T = TypeVar("_T")
 _WORKERS: Final = 32
+# Seconds that make no difference: sums of them are not exact.
 _RESOLUTION_SECONDS: Final = 1e-6
 
 
@@ -328,8 +329,14 @@ class _VirtualTime:
         """Let happen what time has passed."""
         with self.lock:
             now = self._seconds_now()
-            while self._deadlines and self._deadlines[0][0] <= now:
-                self.due(heapq.heappop(self._deadlines)[2])
+            while (
+                self._deadlines and self._deadlines[0][0] <= now + _RESOLUTION_SECONDS
+            ):
+                seconds, _, deadline = heapq.heappop(self._deadlines)
+                if self.speed is None:
+                    # So that what is due finds exactly its own time.
+                    self._seconds = max(self._seconds, seconds)
+                self.due(deadline)
 
     def settle(self) -> bool:
         """Tell those who wait for it that nothing more happens now."""

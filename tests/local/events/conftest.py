@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -100,6 +100,14 @@ class Queue:
                     QueueUrl=self.url, ReceiptHandle=each["ReceiptHandle"]
                 )
         return taken
+
+
+@pytest.fixture(autouse=True)
+def whole_second(request: pytest.FixtureRequest) -> None:
+    """Begin at a whole second, wherever other tests have left the clock."""
+    if "aws" in request.fixturenames:
+        clock = request.getfixturevalue("aws").clock
+        clock.advance_to(clock.now().replace(microsecond=0) + timedelta(seconds=1))
 
 
 @pytest.fixture(scope="session")

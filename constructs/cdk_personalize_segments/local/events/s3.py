@@ -204,7 +204,8 @@ class S3Events:
         delays = [chance.uniform(0, latest)]
         while chance.random() < disturbance.duplicated:
             delays.append(chance.uniform(0, latest))
-        return delays
+        # Services tell milliseconds.
+        return [round(delay, 3) for delay in delays]
 
     async def _later(
         self,

@@ -166,7 +166,8 @@ class _Poller:
         self._aws = aws
         self._mapping = mapping
         self._arrived = asyncio.Event()
-        self._polling = aws.clock.start(self._started_polling())
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._polling = aws.clock.start(self._poll())
 
     def look(self) -> None:
         """Look at the queue: there may be messages; from any thread."""
@@ -179,14 +180,13 @@ class _Poller:
     async def _set_arrived(self) -> None:
         self._arrived.set()
 
-    async def _started_polling(self) -> None:
-        under_way: set[asyncio.Task[None]] = set()
+    async def _poll(self) -> None:
         while True:
             batch = await self._collect()
             # The next batch does not wait for this one.
             task = asyncio.ensure_future(self._process(batch))
-            under_way.add(task)
-            task.add_done_callback(under_way.discard)
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
 
     async def _collect(self) -> list[Moto]:
         """Wait for messages, and take a batch of them."""
@@ -197,9 +197,7 @@ class _Poller:
             self._arrived.clear()
             # What is sent at one instant comes in one batch.
             await self._aws.clock.lull()
-            batch += self._receive(self._mapping.batch_size - len(batch))
-            size = sum(len(message.body.encode()) for message in batch)
-            if len(batch) == self._mapping.batch_size or size > _LARGEST_BATCH // 2:
+            if self._fill(batch):
                 return batch
             if batch and ends is None:
                 ends = loop.time() + (self._mapping.max_batch_window or 0)
@@ -220,25 +218,29 @@ class _Poller:
         except TimeoutError:
             pass
 
-    def _receive(self, count: int) -> list[Moto]:
+    def _fill(self, batch: list[Moto]) -> bool:
+        """Add messages to a batch, and tell whether it is full."""
         queue = _queue(self.queue_arn)
-        if queue is None:
-            return []
-        backend = sqs_backends[queue.account_id][queue.region]
-        messages: list[Moto] = []
-        # SQS gives out ten at most at a time.
-        while len(messages) < count:
-            found = backend.receive_message(
+        while not self._is_full(batch):
+            found = queue is not None and sqs_backends[queue.account_id][
+                queue.region
+            ].receive_message(
                 queue.name,
-                min(count - len(messages), 10),
+                # SQS gives out ten at most at a time.
+                min(self._mapping.batch_size - len(batch), 10),
                 0,
                 queue.visibility_timeout,
                 ["All"],
             )
             if not found:
-                break
-            messages += found
-        return messages
+                return False
+            batch += found
+        return True
+
+    def _is_full(self, batch: list[Moto]) -> bool:
+        size = sum(len(message.body.encode()) for message in batch)
+        # Ten more may be as large as what is left.
+        return len(batch) >= self._mapping.batch_size or size > _LARGEST_BATCH // 2
 
     async def _process(self, batch: list[Moto]) -> None:
         answer = await self._aws.clock.in_thread(self._invoke, batch)

@@ -72,10 +72,26 @@ class Queues:
         patch(SQSBackend, "set_queue_attributes", set_queue_attributes)
         patch(SQSBackend, "change_message_visibility", change_visibility)
         patch(Queue, "add_message", as_method(self._add))
+        mark_sent = Message.mark_sent
+
+        def mark_in_milliseconds(message: Moto, *args: Moto, **options: Moto) -> None:
+            mark_sent(message, *args, **options)
+            # moto cuts off, and so may be a millisecond early.
+            message.sent_timestamp = _now()
+
+        patch(Message, "mark_sent", mark_in_milliseconds)
         # At the very moment at which its time-out ends, a message is there again.
         patch(Message, "visible", property(lambda it: _now() >= round(it.visible_at)))
         patch(Message, "delayed", property(lambda it: _now() < round(it.delayed_until)))
         patch(Queue, "messages", property(_available))
+        patch(Queue, "approximate_number_of_messages_delayed", property(_delayed))
+        patch(Queue, "approximate_number_of_messages_not_visible", property(_hidden))
+        # Those that expired are gone; moto would count them all for each.
+        patch(
+            SQSBackend,
+            "is_message_valid_based_on_retention_period",
+            lambda *_: True,
+        )
 
     def listen(self, listener: Callable[[Moto], None]) -> None:
         """Have something told of each queue in which there may be new messages.
@@ -104,9 +120,27 @@ def _now() -> int:
 
 def _available(queue: Moto) -> list[Moto]:
     """Take the place of `moto.sqs.models.Queue.messages`, which keeps what expired."""
-    oldest = _now() - 1000 * queue.message_retention_period
-    queue._messages = [each for each in queue._messages if each.sent_timestamp > oldest]
-    return [each for each in queue._messages if each.visible and not each.delayed]
+    now = _now()
+    oldest = now - 1000 * queue.message_retention_period
+    if any(each.sent_timestamp <= oldest for each in queue._messages):
+        queue._messages = [
+            each for each in queue._messages if each.sent_timestamp > oldest
+        ]
+    return [
+        each
+        for each in queue._messages
+        if now >= round(each.visible_at) and now >= round(each.delayed_until)
+    ]
+
+
+def _delayed(queue: Moto) -> int:
+    now = _now()
+    return sum(now < round(each.delayed_until) for each in queue._messages)
+
+
+def _hidden(queue: Moto) -> int:
+    now = _now()
+    return sum(now < round(each.visible_at) for each in queue._messages)
 
 
 def next_available(queue: Moto) -> float | None:

@@ -1,8 +1,9 @@
 """Topics and queues, their policies and subscriptions, and functions that they feed."""
 
 import json
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from cdk_personalize_segments.local.resources.base import (
     Place,
@@ -116,14 +117,21 @@ class Queue(ResourceType):
         }
 
 
-class QueuePolicy(ResourceType):
-    """AWS::SQS::QueuePolicy."""
+class _PolicyOfMany(ResourceType):
+    """A policy that is put on several things at once.
 
-    type = "AWS::SQS::QueuePolicy"
-    honoured = frozenset({"PolicyDocument.*", "Queues"})
+    Attributes:
+        holders: The property that names the things.
+    """
+
+    holders: ClassVar[str]
+
+    @abstractmethod
+    def put(self, place: Place, holder: str, policy: Mapping[str, Any] | None) -> None:
+        """Put the policy on one, or take it off."""
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
-        """Put the policy on each queue."""
+        """Put the policy on each."""
         self.update(place, "", {}, new)
         return place.new_name(logical_id, 256)
 
@@ -131,19 +139,28 @@ class QueuePolicy(ResourceType):
         self, place: Place, physical_id: str, old: Properties, new: Properties
     ) -> None:
         """Put the policy in place of the one before."""
-        for url in set(old.get("Queues", [])) - set(new["Queues"]):
-            self._put(place, url, "")
-        for url in new["Queues"]:
-            self._put(place, url, json.dumps(new["PolicyDocument"]))
+        for holder in sorted({*old.get(self.holders, [])} - {*new[self.holders]}):
+            self.put(place, holder, None)
+        for holder in new[self.holders]:
+            self.put(place, holder, new["PolicyDocument"])
 
     def delete(self, place: Place, physical_id: str, old: Properties) -> None:
-        """Take the policy off each queue."""
-        for url in old["Queues"]:
-            self._put(place, url, "")
+        """Take the policy off each."""
+        for holder in old[self.holders]:
+            self.put(place, holder, None)
 
-    def _put(self, place: Place, url: str, policy: str) -> None:
+
+class QueuePolicy(_PolicyOfMany):
+    """AWS::SQS::QueuePolicy."""
+
+    type = "AWS::SQS::QueuePolicy"
+    honoured = frozenset({"PolicyDocument.*", "Queues"})
+    holders = "Queues"
+
+    def put(self, place: Place, holder: str, policy: Mapping[str, Any] | None) -> None:
+        """Put the policy on a queue, or leave it without."""
         place.client("sqs").set_queue_attributes(
-            QueueUrl=url, Attributes={"Policy": policy}
+            QueueUrl=holder, Attributes={"Policy": json.dumps(policy) if policy else ""}
         )
 
 
@@ -233,34 +250,19 @@ class Topic(ResourceType):
         }
 
 
-class TopicPolicy(ResourceType):
+class TopicPolicy(_PolicyOfMany):
     """AWS::SNS::TopicPolicy."""
 
     type = "AWS::SNS::TopicPolicy"
     honoured = frozenset({"PolicyDocument.*", "Topics"})
+    holders = "Topics"
 
-    def create(self, place: Place, logical_id: str, new: Properties) -> str:
-        """Put the policy on each topic."""
-        self.update(place, "", {}, new)
-        return place.new_name(logical_id, 256)
-
-    def update(
-        self, place: Place, physical_id: str, old: Properties, new: Properties
-    ) -> None:
-        """Put the policy in place of the one before."""
-        for arn in set(old.get("Topics", [])) - set(new["Topics"]):
-            self._put(place, arn, _owners_policy(place, arn))
-        for arn in new["Topics"]:
-            self._put(place, arn, new["PolicyDocument"])
-
-    def delete(self, place: Place, physical_id: str, old: Properties) -> None:
-        """Leave each topic to its owner."""
-        for arn in old["Topics"]:
-            self._put(place, arn, _owners_policy(place, arn))
-
-    def _put(self, place: Place, arn: str, policy: Mapping[str, Any]) -> None:
+    def put(self, place: Place, holder: str, policy: Mapping[str, Any] | None) -> None:
+        """Put the policy on a topic, or leave it to its owner."""
         place.client("sns").set_topic_attributes(
-            TopicArn=arn, AttributeName="Policy", AttributeValue=json.dumps(policy)
+            TopicArn=holder,
+            AttributeName="Policy",
+            AttributeValue=json.dumps(policy or _owners_policy(place, holder)),
         )
 
 
