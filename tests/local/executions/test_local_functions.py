@@ -37,6 +37,7 @@ def returning(value):
     return f"def handler(event, context):\n  return {value!r}"
 
 
+@pytest.mark.emulates("lambda:cold-start")
 def test_a_function_gets_its_event_and_gives_its_result(function):
     own = function(ECHO)
     event = {"text": 'ünï "quoted" \\ \n 😀', "list": [None, 1.5, []]}
@@ -66,6 +67,7 @@ def test_warm_invocations_take_milliseconds(function):
     assert min(took) < 0.05
 
 
+@pytest.mark.emulates("lambda:qualifier")
 def test_invocations_at_once_have_processes_of_their_own(function):
     own = function(
         "import os, time\n"
@@ -78,6 +80,7 @@ def test_invocations_at_once_have_processes_of_their_own(function):
     assert 2 <= len(set(pids)) <= 12
 
 
+@pytest.mark.emulates("lambda:cold-start")
 def test_versions_keep_their_code_and_settings(function, zipped):
     own = function(returning("one"), Environment={"Variables": {"A": "1"}})
     one = own.publish()
@@ -113,6 +116,7 @@ def test_an_absent_function_is_not_found(function, missing):
     assert refused.value.response["Error"]["Code"] == "ResourceNotFoundException"
 
 
+@pytest.mark.emulates("lambda:environment")
 def test_an_absent_version_is_not_found(function):
     own = function(ECHO)
     with pytest.raises(ClientError) as refused:
@@ -146,6 +150,7 @@ def test_a_function_sees_its_own_environment_only(function, local_aws, monkeypat
     assert {name: variables.get(name) for name in expected} == expected
 
 
+@pytest.mark.emulates("lambda:credentials")
 def test_a_function_has_its_zip_the_standard_library_and_the_sdk(function, zipped):
     own = function(
         ECHO,
@@ -170,6 +175,7 @@ def test_a_function_has_its_zip_the_standard_library_and_the_sdk(function, zippe
         assert own.invoke(absent)["Payload"] == f"No module named '{absent}'"
 
 
+@pytest.mark.emulates("lambda:context")
 def test_a_function_acts_with_its_role(function, role, local_aws):
     s3 = local_aws.client("s3")
     s3.create_bucket(Bucket="readable")
@@ -193,6 +199,7 @@ def handler(event, context):
     assert "(AccessDenied)" in denied["Payload"]["errorMessage"]
 
 
+@pytest.mark.emulates("lambda:memory-limit")
 def test_the_context_tells_of_the_invocation(function):
     own = function(
         """
@@ -219,6 +226,7 @@ def handler(event, context):
     assert told["request"] != own.invoke(name=arn)["Payload"]["request"]
 
 
+@pytest.mark.emulates("lambda:log")
 def test_too_much_memory_ends_a_function(function):
     own = function(
         "import time\n"
@@ -305,6 +313,7 @@ def written_by_function(events):
     return [line for line in lines if not lambdas.match(line)]
 
 
+@pytest.mark.emulates("lambda:log")
 @pytest.mark.parametrize(
     ("actions", "resource", "logged"),
     [
@@ -351,7 +360,7 @@ def test_a_runtime_that_does_not_run_here_is_refused(function):
         function(ECHO, Runtime="nodejs24.x").invoke()
 
 
-@pytest.mark.emulates("lambda:settings")
+@pytest.mark.emulates("lambda:settings", "lambda:environment")
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
@@ -434,6 +443,7 @@ def handler(event, context):
 """
 
 
+@pytest.mark.emulates("lambda:time-out")
 @pytest.mark.emulates("lambda:asynchronous-invocation")
 @pytest.mark.parametrize(
     ("failures", "waits"), [(0, []), (1, [60]), (2, [60, 120]), (9, [60, 120])]
@@ -567,6 +577,9 @@ def runners(local_aws, zipped):
         runner.close()
 
 
+@pytest.mark.emulates(
+    "lambda:error-shapes", "lambda:exit", "lambda:time-out", "lambda:event-limits"
+)
 @pytest.mark.parametrize(
     ("handler", "event", "error"),
     [

@@ -306,6 +306,13 @@ def alike(ways, *given, **settings):
     return by_aws
 
 
+@pytest.mark.emulates(
+    "lambda:in-process",
+    "lambda:error-shapes",
+    "lambda:context",
+    "lambda:environment",
+    "lambda:credentials",
+)
 @pytest.mark.parametrize("log_format", ["Text", "JSON"])
 @pytest.mark.parametrize(
     ("event", "error"),
@@ -340,6 +347,7 @@ def test_answers_and_log_lines_are_alike(ways, event, error, log_format):
         assert json.loads(answer)["errorType"] == error
 
 
+@pytest.mark.emulates("lambda:in-process", "lambda:exit", "lambda:time-out")
 @pytest.mark.parametrize(
     ("event", "error"),
     [
@@ -359,6 +367,7 @@ def test_ends_of_containers_are_alike(ways, event, error):
     assert alike(ways, "nothing")[1] == "null"
 
 
+@pytest.mark.emulates("lambda:in-process", "lambda:init")
 @pytest.mark.parametrize(
     ("handler", "error"),
     [
