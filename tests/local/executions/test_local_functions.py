@@ -1,10 +1,13 @@
 """Lambda functions that run from their deployed zip, in processes of their own."""
 
+import base64
 import json
 import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from botocore.exceptions import ClientError
@@ -35,6 +38,7 @@ def returning(value):
 
 
 @pytest.mark.bridge("moto.awslambda.responses.LambdaResponse.invoke")
+@pytest.mark.emulates("lambda:cold-start")
 def test_a_function_gets_its_event_and_gives_its_result(function):
     own = function(ECHO)
     event = {"text": 'ünï "quoted" \\ \n 😀', "list": [None, 1.5, []]}
@@ -64,6 +68,7 @@ def test_warm_invocations_take_milliseconds(function):
     assert min(took) < 0.05
 
 
+@pytest.mark.emulates("lambda:qualifier")
 def test_invocations_at_once_have_processes_of_their_own(function):
     own = function(
         "import os, time\n"
@@ -76,6 +81,7 @@ def test_invocations_at_once_have_processes_of_their_own(function):
     assert 2 <= len(set(pids)) <= 12
 
 
+@pytest.mark.emulates("lambda:cold-start")
 def test_versions_keep_their_code_and_settings(function, zipped):
     own = function(returning("one"), Environment={"Variables": {"A": "1"}})
     one = own.publish()
@@ -123,6 +129,7 @@ def test_an_absent_function_is_not_found(function, missing):
     assert refused.value.response["Error"]["Code"] == "ResourceNotFoundException"
 
 
+@pytest.mark.emulates("lambda:environment")
 def test_an_absent_version_is_not_found(function):
     own = function(ECHO)
     with pytest.raises(ClientError) as refused:
@@ -156,6 +163,7 @@ def test_a_function_sees_its_own_environment_only(function, local_aws, monkeypat
     assert {name: variables.get(name) for name in expected} == expected
 
 
+@pytest.mark.emulates("lambda:credentials")
 def test_a_function_has_its_zip_the_standard_library_and_the_sdk(function, zipped):
     own = function(
         ECHO,
@@ -180,6 +188,7 @@ def test_a_function_has_its_zip_the_standard_library_and_the_sdk(function, zippe
         assert own.invoke(absent)["Payload"] == f"No module named '{absent}'"
 
 
+@pytest.mark.emulates("lambda:context")
 def test_a_function_acts_with_its_role(function, role, local_aws):
     s3 = local_aws.client("s3")
     s3.create_bucket(Bucket="readable")
@@ -203,6 +212,7 @@ def handler(event, context):
     assert "(AccessDenied)" in denied["Payload"]["errorMessage"]
 
 
+@pytest.mark.emulates("lambda:memory-limit")
 def test_the_context_tells_of_the_invocation(function):
     own = function(
         """
@@ -229,6 +239,7 @@ def handler(event, context):
     assert told["request"] != own.invoke(name=arn)["Payload"]["request"]
 
 
+@pytest.mark.emulates("lambda:log")
 def test_too_much_memory_ends_a_function(function):
     own = function(
         "import time\n"
@@ -265,7 +276,7 @@ def handler(event, context):
     )
     own.invoke("once")
     events = logs.filter_log_events(logGroupName="of-functions")["events"]
-    lines = [event["message"] for event in events]
+    lines = written_by_function(events)
     assert lines[1] == "printed"
     told, failed = json.loads(lines[0]), json.loads(lines[2])
     assert told["message"] == "told once"
@@ -291,10 +302,8 @@ def test_an_event_invocation_is_answered_before_it_runs(function, local_aws):
     group = f"/aws/lambda/{own.name}"
     assert own.invoke(InvocationType="Event")["StatusCode"] == 202
     assert lines_of(local_aws, group) == []
-    give_up = time.monotonic() + 20
-    while not lines_of(local_aws, group):
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+    # Time stands still until it has run.
+    local_aws.clock.sleep(1)
     assert lines_of(local_aws, group) == ["ran"]
 
 
@@ -307,10 +316,17 @@ def lines_of(local_aws, group):
     groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
     if not groups:
         return []
-    events = logs.filter_log_events(logGroupName=group)["events"]
-    return [event["message"] for event in events]
+    return written_by_function(logs.filter_log_events(logGroupName=group)["events"])
 
 
+def written_by_function(events):
+    """Leave out what Lambda itself writes."""
+    lambdas = re.compile(r'(START|END|REPORT) RequestId: |{"time": "[^"]+", "type": "p')
+    lines = [event["message"] for event in events]
+    return [line for line in lines if not lambdas.match(line)]
+
+
+@pytest.mark.emulates("lambda:log")
 @pytest.mark.parametrize(
     ("actions", "resource", "logged"),
     [
@@ -352,23 +368,113 @@ def test_a_role_without_the_right_to_make_groups_writes_to_one_that_is_there(
     assert lines_of(local_aws, "there") == ["printed"]
 
 
+def test_a_runtime_that_does_not_run_here_is_refused(function):
+    with pytest.raises(ClientError, match="runtime nodejs24"):
+        function(ECHO, Runtime="nodejs24.x").invoke()
+
+
+@pytest.mark.emulates("lambda:settings", "lambda:environment")
 @pytest.mark.parametrize(
     ("settings", "named"),
-    [({"Runtime": "nodejs24.x"}, "nodejs24.x"), ({"Layers": True}, "layers")],
+    [
+        ({"Layers": [f"{GROUPS}:layer:a:1".replace("logs", "lambda")]}, "Layers"),
+        ({"VpcConfig": {"SubnetIds": ["subnet-1"]}}, "VpcConfig"),
+        ({"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:::q"}}, "DeadLetterConfig"),
+        ({"SnapStart": {"ApplyOn": "PublishedVersions"}}, "SnapStart"),
+        ({"Timeout": 901}, "Timeout is 901; it can be 1 to 900"),
+        ({"MemorySize": 10_241}, "MemorySize is 10241; it can be 128 to 10240"),
+        ({"Environment": {"Variables": {"A": "x" * 4096}}}, "exceeded the 4KB limit"),
+        ({"Environment": {"Variables": {"AWS_REGION": "x"}}}, "used in this request"),
+    ],
 )
-def test_what_does_not_run_here_is_refused(function, zipped, settings, named):
-    if "Layers" in settings:
-        layer = function(ECHO).client.publish_layer_version(
-            LayerName="layer", Content={"ZipFile": zipped({"a.py": ""})}
-        )
-        settings = {"Layers": [layer["LayerVersionArn"]]}
+def test_settings_that_are_not_honoured_are_refused(function, settings, named):
     with pytest.raises(ClientError, match=named):
-        function(ECHO, **settings).invoke()
+        function(ECHO, **settings)
+    own = function(ECHO)
+    with pytest.raises(ClientError, match=named):
+        own.client.update_function_configuration(FunctionName=own.name, **settings)
 
 
-def test_a_log_tail_is_refused(function):
-    with pytest.raises(ClientError, match="read the function's log group"):
-        function(ECHO).invoke(LogType="Tail")
+@pytest.mark.emulates("lambda:log-tail")
+def test_a_log_tail_is_the_end_of_what_was_logged(function, role):
+    own = function(
+        "def handler(event, context):\n  print('x' * event)\n  print('end')",
+        Role=role(),
+    )
+    tail = tail_of(own.invoke(10, LogType="Tail")).splitlines()
+    assert tail[0].startswith("START RequestId: ")
+    assert tail[1:3] == ["x" * 10, "end"]
+    assert tail[3].startswith("END RequestId: ")
+    assert len(tail_of(own.invoke(9000, LogType="Tail"))) == 4096
+    assert "LogResult" not in own.invoke(1)
+
+
+def tail_of(answer):
+    return base64.b64decode(answer["LogResult"]).decode()
+
+
+@pytest.mark.emulates("lambda:event-limits")
+def test_events_that_do_not_fit_are_refused(function):
+    own = function("def handler(event, context):\n  return len(event)")
+    longest = 6_291_456
+    assert own.invoke("x" * (longest - 2))["Payload"] == longest - 2
+    for event, kind, code in (
+        ("x" * (longest - 1), "RequestResponse", "RequestTooLargeException"),
+        ("x" * 1_048_575, "Event", "RequestTooLargeException"),
+    ):
+        with pytest.raises(ClientError) as refused:
+            own.invoke(event, InvocationType=kind)
+        assert refused.value.response["Error"]["Code"] == code
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+    with pytest.raises(ClientError, match="Could not parse request body into json"):
+        own.client.invoke(FunctionName=own.name, Payload=b"{not json")
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ({"ClientContext": "e30="}, "ClientContext"),
+        ({"LogType": "All"}, "LogType is All; it can be None, Tail"),
+        ({"InvocationType": "Later"}, "InvocationType is Later; it can be Request"),
+    ],
+)
+def test_options_of_invocations_that_are_not_honoured_are_refused(
+    function, option, named
+):
+    with pytest.raises(ClientError, match=named):
+        function(ECHO).invoke(**option)
+
+
+FAILING = """
+calls = 0
+
+def handler(event, context):
+    global calls
+    calls += 1
+    if calls <= event:
+        raise ValueError("not yet")
+"""
+
+
+@pytest.mark.emulates("lambda:time-out")
+@pytest.mark.emulates("lambda:asynchronous-invocation")
+@pytest.mark.parametrize(
+    ("failures", "waits"), [(0, []), (1, [60]), (2, [60, 120]), (9, [60, 120])]
+)
+def test_an_asynchronous_invocation_is_tried_again_when_it_fails(
+    function, local_aws, failures, waits
+):
+    local_aws.in_process = True
+    own = function(FAILING)
+    own.invoke(failures, InvocationType="Event")
+    # Until all attempts are over.
+    local_aws.clock.sleep(600)
+    events = local_aws.client("logs").filter_log_events(
+        logGroupName=f"/aws/lambda/{own.name}", filterPattern="START"
+    )["events"]
+    assert len({each["message"] for each in events}) == 1
+    times = [each["timestamp"] // 1000 for each in events]
+    assert [after - before for before, after in pairwise(times)] == waits
 
 
 def test_time_stands_still_while_a_function_runs(function, local_aws):
@@ -484,6 +590,9 @@ def runners(local_aws, zipped):
         runner.close()
 
 
+@pytest.mark.emulates(
+    "lambda:error-shapes", "lambda:exit", "lambda:time-out", "lambda:event-limits"
+)
 @pytest.mark.parametrize(
     ("handler", "event", "error"),
     [

@@ -1,21 +1,29 @@
 """Lambda functions that really run: the deployed zip, in processes or threads.
 
 The Python is the one that local AWS runs on, whatever the function's runtime. A
-function's memory is watched ten times a second; its ephemeral storage is the machine's
-own and not limited. Time-outs are in real seconds, since virtual time stands still
-while a function runs. What a function writes is logged if its role may do so, else it
-is lost, as in AWS. An asynchronous invocation is not tried again when it fails.
+process's memory is watched ten times a second; ephemeral storage is the machine's own
+and not limited. Time-outs are in real seconds, since virtual time stands still while a
+function runs. What a function writes is logged if its role may do so, else it is lost,
+as in AWS.
 """
 
+import asyncio
+import base64
 import contextlib
-import threading
+import json
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from moto.awslambda.exceptions import InvalidParameterValueException
+from moto.awslambda.exceptions import (
+    InvalidParameterValueException,
+    UnknownFunctionException,
+)
 from moto.awslambda.models import lambda_backends
 from moto.awslambda.responses import LambdaResponse
+from moto.core.exceptions import JsonRESTError
 
 from cdk_personalize_segments.local import enforcement
 from cdk_personalize_segments.local.errors import LocalAwsError
@@ -25,6 +33,26 @@ from cdk_personalize_segments.local.untyped import Moto
 
 if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
+
+# https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+_LONGEST_REQUEST: Final = 6_291_456
+_LONGEST_EVENT: Final = 1_048_576
+_NOT_HONOURED: Final = {
+    "ClientContext": "X-Amz-Client-Context",
+    "DurableExecutionName": "X-Amz-Durable-Execution-Name",
+    "TenantId": "X-Amz-Tenant-Id",
+}
+_CHOICES: Final = (
+    (
+        "InvocationType",
+        "X-Amz-Invocation-Type",
+        ("RequestResponse", "Event", "DryRun"),
+    ),
+    ("LogType", "X-Amz-Log-Type", ("None", "Tail")),
+)
+# Before each attempt of an asynchronous invocation, in seconds:
+# https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+_WAITS: Final = (0, 60, 120)
 
 _aws: "LocalAws | None" = None
 _runner: FunctionRunner | None = None
@@ -38,11 +66,13 @@ class Invocation:
         payload: What the function returned, or the error, as JSON.
         error: `Unhandled` if it failed, else None.
         version: The version that ran.
+        log_tail: The last 4 KB that were logged meanwhile.
     """
 
     payload: bytes
     error: str | None
     version: str
+    log_tail: bytes
 
 
 def install(aws: "LocalAws") -> None:
@@ -98,7 +128,10 @@ def invoke(
     with _aws.clock.busy():
         answer = _runner.run(function, payload, request_id, give_up)
     return Invocation(
-        answer.payload, "Unhandled" if answer.failed else None, function.version
+        answer.payload,
+        "Unhandled" if answer.failed else None,
+        function.version,
+        answer.log_tail,
     )
 
 
@@ -123,10 +156,20 @@ def _check_runnable(stored: Moto) -> None:
     )
 
 
-def _run_later(arn: str, payload: bytes) -> None:
-    # The local AWS may stop first.
-    with contextlib.suppress(LocalAwsError):
-        invoke(arn, None, payload)
+async def _run_later(aws: "LocalAws", arn: str, payload: bytes) -> None:
+    """Run an asynchronous invocation, and again when it fails."""
+    request_id = str(uuid.uuid4())
+
+    def attempt() -> bool:
+        # The function may have been deleted since, or the local AWS stop first.
+        with contextlib.suppress(UnknownFunctionException, LocalAwsError):
+            return bool(invoke(arn, None, payload, request_id=request_id).error)
+        return False
+
+    for wait in _WAITS:
+        await asyncio.sleep(wait)
+        if not await aws.clock.in_thread(attempt):
+            return
 
 
 def _region_of(name_or_arn: str, default: str) -> str:
@@ -135,30 +178,65 @@ def _region_of(name_or_arn: str, default: str) -> str:
 
 def _respond(request: Moto) -> tuple[int, dict[str, str], bytes]:
     """Take the place of moto's answer to Invoke."""
-    backend = request.backend
+    if _aws is None:
+        raise LocalAwsError("functions run in a started local AWS only")
+    _check_honoured(request.headers)
     # moto reads no version from the request.
-    stored = backend.get_function(
+    stored = request.backend.get_function(
         unquote(request.path.rsplit("/", 2)[-2]), request._get_param("Qualifier")
     )
-    if request.headers.get("X-Amz-Log-Type", "None") != "None":
-        raise InvalidParameterValueException(
-            "local AWS gives no LogResult; read the function's log group instead"
-        )
+    _check_runnable(stored)
     arn, version = stored.function_arn, str(stored.version)
-    body = request.body
-    payload = (body.encode() if isinstance(body, str) else body) or b"{}"
+    kind = request.headers.get("X-Amz-Invocation-Type", "RequestResponse")
+    payload = _payload(request.body, kind)
     headers = {
         "Content-Type": "application/json",
         "X-Amz-Executed-Version": version,
     }
-    kind = request.headers.get("X-Amz-Invocation-Type", "RequestResponse")
     if kind == "DryRun":
         return 204, {**headers, "status": "204"}, b""
     if kind == "Event":
         # It is answered at once, and runs on.
-        threading.Thread(target=_run_later, args=(arn, payload), daemon=True).start()
+        _aws.clock.start(_run_later(_aws, arn, payload))
         return 202, {**headers, "status": "202"}, b""
     invocation = invoke(arn, None, payload)
     if invocation.error:
         headers["X-Amz-Function-Error"] = invocation.error
+    if request.headers.get("X-Amz-Log-Type") == "Tail":
+        headers["X-Amz-Log-Result"] = base64.b64encode(invocation.log_tail).decode()
     return 200, headers, invocation.payload
+
+
+def _check_honoured(headers: Mapping[str, str]) -> None:
+    for name, header in _NOT_HONOURED.items():
+        if header in headers:
+            raise InvalidParameterValueException(
+                f"local AWS does not honour {name} of Invoke"
+            )
+    for name, header, values in _CHOICES:
+        if headers.get(header, values[0]) not in values:
+            raise InvalidParameterValueException(
+                f"{name} is {headers[header]}; it can be {', '.join(values)}"
+            )
+
+
+def _payload(body: str | bytes, kind: str) -> bytes:
+    """Check the event, in AWS's words where it does not fit."""
+    payload = (body.encode() if isinstance(body, str) else body) or b"{}"
+    longest = _LONGEST_EVENT if kind == "Event" else _LONGEST_REQUEST
+    if len(payload) > longest:
+        error = JsonRESTError(
+            "RequestTooLargeException",
+            f"Request must be smaller than {longest} bytes for the InvokeFunction "
+            "operation",
+        )
+        error.code = 413
+        raise error
+    try:
+        json.loads(payload)
+    except ValueError as error:
+        raise JsonRESTError(
+            "InvalidRequestContentException",
+            f"Could not parse request body into json: {error}",
+        ) from None
+    return payload

@@ -1,11 +1,21 @@
-"""What runs one version of a function, and stays warm between events."""
+"""What runs one version of a function, and stays warm between events.
+
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+"""
 
 import json
 import queue
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Protocol
 
+from cdk_personalize_segments.local.functions.lines import Tail
+from cdk_personalize_segments.local.functions.platform_log import (
+    SUCCESS,
+    PlatformLog,
+    Report,
+)
 from cdk_personalize_segments.local.functions.runtime_api import (
     Answer,
     Event,
@@ -13,9 +23,9 @@ from cdk_personalize_segments.local.functions.runtime_api import (
 )
 
 _LOOK_SECONDS: Final = 0.1
-# Lambda allows 10, but no machine of its own is as loaded as a developer's.
-_LONGEST_START: Final = 60.0
+INIT_SECONDS: Final = 10.0
 _MEGABYTE: Final = 1024 * 1024
+_READY: Final = Answer(b"")
 
 
 class Host(Protocol):
@@ -39,22 +49,38 @@ class Host(Protocol):
 
 
 class Container:
-    """A function's runtime, watched."""
+    """A function's runtime, started and watched.
+
+    A start that fails or takes longer than Lambda allows is done once more, as a part
+    of the invocation that it is for, as Lambda does it.
+    """
 
     def __init__(
-        self, host: Host, *, memory_megabytes: int, log: Callable[[str], None]
+        self,
+        start: Callable[[], Host],
+        *,
+        memory_megabytes: int,
+        log: PlatformLog,
+        tail: Tail,
+        init_seconds: float,
     ) -> None:
-        """Watch a runtime.
+        """Set up a container that starts with its first event.
 
         Args:
-            host: What it runs in.
+            start: Starts a runtime.
             memory_megabytes: How much memory it may take.
-            log: Is told what Lambda says of it.
+            log: Where Lambda tells what happens.
+            tail: Has what is logged meanwhile.
+            init_seconds: How long a start may take.
         """
-        self._host = host
+        self._start = start
         self._memory = memory_megabytes * _MEGABYTE
         self._log = log
-        self._open = True
+        self._tail = tail
+        self._init_seconds = init_seconds
+        self._host: Host | None = None
+        self._most_bytes = 0
+        self._closed = False
 
     def handle(self, event: Event) -> Answer:
         """Have an event handled.
@@ -66,80 +92,130 @@ class Container:
             What the function answered, or the error that Lambda answers with when it
             is too slow, takes too much memory or ends.
         """
-        self._host.api.give(event)
-        answer = self._wait_for_answer(event)
-        if self._host.api.taken_at is None:
-            # It could not even load the handler.
-            self.close()
-        elif self._open:
-            self._host.drain()
-        return answer
+        self._tail.clear()
+        init_seconds = self._initialise(event) if self._host is None else None
+        self._log.start(event.request_id)
+        began = time.monotonic()
+        answer = self._invoke(event)
+        self._log.end(
+            event.request_id,
+            _report(answer, time.monotonic() - began, self._most_bytes, init_seconds),
+        )
+        return replace(answer, log_tail=self._tail.last())
 
     @property
     def is_ready(self) -> bool:
         """Whether it can take another event."""
-        return self._open and self._host.exit_status() is None
+        host = self._host
+        return not self._closed and host is not None and host.exit_status() is None
 
     def close(self) -> None:
         """End it."""
-        if self._open:
-            self._open = False
-            self._host.close()
+        self._closed = True
+        self._end()
 
-    def _wait_for_answer(self, event: Event) -> Answer:
-        started = time.monotonic()
-        while True:
-            answer = self._answer_within(_LOOK_SECONDS) or self._failure(event, started)
-            if answer is not None:
-                return answer
+    def _end(self) -> None:
+        host, self._host = self._host, None
+        if host is not None:
+            host.close()
 
-    def _answer_within(self, seconds: float) -> Answer | None:
-        try:
-            return self._host.api.answers.get(timeout=seconds)
-        except queue.Empty:
-            return None
-
-    def _failure(self, event: Event, started: float) -> Answer | None:
-        """Find out why there is no answer yet, if that is final."""
-        status = self._host.exit_status()
-        if status is not None:
-            # An answer may have come just before the end.
-            return self._answer_within(0) or self._exit_error(event, status)
-        if self._host.resident_bytes() > self._memory:
-            # As Lambda tells it: the kernel ends the process.
-            return self._exit_error(event, -9)
-        now, taken = time.monotonic(), self._host.api.taken_at
-        if taken is None and now - started > _LONGEST_START:
-            return self._timeout(event, _LONGEST_START)
-        if taken is not None and now - taken > event.timeout:
-            return self._timeout(event, event.timeout)
+    def _initialise(self, event: Event) -> float | None:
+        """Start the runtime; tell how long it took, or None if that failed."""
+        began = time.monotonic()
+        self._host = host = self._start()
+        failure = self._wait(host, event, self._init_seconds, until_ready=True)
+        seconds = time.monotonic() - began
+        if failure is _READY:
+            host.drain()
+            return seconds
+        self._end()
+        self._log.init_failed(_report(failure, seconds, self._most_bytes, None))
         return None
 
-    def _exit_error(self, event: Event, code: int) -> Answer:
-        reason = f"exit status {code}" if code >= 0 else _signal(-code)
-        return self._error(
-            event, "Runtime.ExitError", f"Runtime exited with error: {reason}"
-        )
+    def _invoke(self, event: Event) -> Answer:
+        host = self._host = self._host or self._start()
+        host.api.give(event)
+        answer = self._wait(host, event, event.timeout)
+        # One that is not ready could not even load the handler.
+        if answer.ends_runtime or not (host.api.ready.is_set() and self.is_ready):
+            self._end()
+        else:
+            self._look_at_memory(host)
+            host.drain()
+        return answer
 
-    def _timeout(self, event: Event, seconds: float) -> Answer:
-        return self._error(
-            event,
-            "Sandbox.Timedout",
-            f"Task timed out after {seconds:.2f} seconds",
-            timed_out=True,
-        )
-
-    def _error(
-        self, event: Event, error_type: str, message: str, *, timed_out: bool = False
+    def _wait(
+        self, host: Host, event: Event, seconds: float, *, until_ready: bool = False
     ) -> Answer:
-        self.close()
-        text = f"RequestId: {event.request_id} Error: {message}"
-        self._log(text)
-        error = {"errorType": error_type, "errorMessage": text}
-        return Answer(json.dumps(error).encode(), failed=True, timed_out=timed_out)
+        """Wait for an answer, or until the runtime is ready, which gives `_READY`."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            answer = _answer_within(host, min(left, _LOOK_SECONDS))
+            if answer is None and until_ready and host.api.ready.is_set():
+                return _READY
+            answer = answer or self._failure(host, event)
+            if answer is not None:
+                return answer
+        message = f"Task timed out after {seconds:.2f} seconds"
+        return _error(event, "Sandbox.Timedout", message, timed_out=True)
+
+    def _failure(self, host: Host, event: Event) -> Answer | None:
+        """Find out why there is no answer yet, if that is final."""
+        status = host.exit_status()
+        if status is not None:
+            # An answer may have come just before the end.
+            return _answer_within(host, 0) or _exit_error(event, status)
+        if self._look_at_memory(host) > self._memory:
+            # As Lambda tells it: the kernel ends the process.
+            return _exit_error(event, -9)
+        return None
+
+    def _look_at_memory(self, host: Host) -> int:
+        taken = host.resident_bytes()
+        self._most_bytes = max(self._most_bytes, taken)
+        return taken
 
 
-def _signal(number: int) -> str:
-    return {9: "signal: killed", 11: "signal: segmentation fault"}.get(
-        number, f"signal: {number}"
+def _answer_within(host: Host, seconds: float) -> Answer | None:
+    try:
+        return host.api.answers.get(timeout=seconds)
+    except queue.Empty:
+        return None
+
+
+def _exit_error(event: Event, status: int) -> Answer:
+    if status == 0:
+        message = "Runtime exited without providing a reason"
+    elif status > 0:
+        message = f"Runtime exited with error: exit status {status}"
+    else:
+        name = {9: "killed", 11: "segmentation fault"}.get(-status, str(-status))
+        message = f"Runtime exited with error: signal: {name}"
+    return _error(event, "Runtime.ExitError", message)
+
+
+def _error(
+    event: Event, error_type: str, message: str, *, timed_out: bool = False
+) -> Answer:
+    text = f"RequestId: {event.request_id} Error: {message}"
+    error = {"errorType": error_type, "errorMessage": text}
+    return Answer(
+        json.dumps(error).encode(), failed=True, timed_out=timed_out, ends_runtime=True
+    )
+
+
+def _report(
+    answer: Answer, seconds: float, memory_bytes: int, init_seconds: float | None
+) -> Report:
+    status, error_type = SUCCESS, None
+    if answer.timed_out:
+        status = "timeout"
+    elif answer.failed:
+        status, error_type = "error", json.loads(answer.payload).get("errorType")
+    return Report(
+        status=status,
+        error_type=error_type,
+        seconds=seconds,
+        init_seconds=init_seconds,
+        memory_bytes=memory_bytes,
     )

@@ -1,8 +1,11 @@
-"""Cuts what a function writes into lines."""
+"""Cuts what a function writes into lines, and remembers the last ones."""
 
 import io
 import threading
 from collections.abc import Callable
+from typing import Final
+
+_LONGEST_TAIL: Final = 4096
 
 
 class Lines(io.RawIOBase):
@@ -48,3 +51,29 @@ class Lines(io.RawIOBase):
         if line:
             # Runtimes keep a traceback in one event by carriage returns.
             self._tell(line.decode(errors="replace").replace("\r", "\n"))
+
+
+class Tail:
+    """Passes lines on, and remembers the last 4 KB of them."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        """Begin without lines.
+
+        Args:
+            tell: Is told each line.
+        """
+        self._tell = tell
+        self._written = b""
+
+    def write(self, line: str) -> None:
+        """Take a line."""
+        self._tell(line)
+        self._written = (self._written + line.encode() + b"\n")[-_LONGEST_TAIL:]
+
+    def clear(self) -> None:
+        """Forget all lines."""
+        self._written = b""
+
+    def last(self) -> bytes:
+        """Give what is remembered."""
+        return self._written

@@ -19,7 +19,13 @@ from typing import Final
 
 from cdk_personalize_segments.local import log_groups
 from cdk_personalize_segments.local.errors import LocalAwsError
-from cdk_personalize_segments.local.functions.container import Container, Host
+from cdk_personalize_segments.local.functions.container import (
+    INIT_SECONDS,
+    Container,
+    Host,
+)
+from cdk_personalize_segments.local.functions.lines import Tail
+from cdk_personalize_segments.local.functions.platform_log import PlatformLog
 from cdk_personalize_segments.local.functions.process import FunctionProcess
 from cdk_personalize_segments.local.functions.runtime_api import Answer, Event
 from cdk_personalize_segments.local.functions.thread import FunctionThread
@@ -109,6 +115,7 @@ class FunctionRunner:
         now: Callable[[], datetime],
         in_process: Callable[[], bool],
         plain: bool | None = None,
+        init_seconds: float = INIT_SECONDS,
     ) -> None:
         """Begin without containers.
 
@@ -123,7 +130,9 @@ class FunctionRunner:
                 rather than in processes of their own.
             plain: Whether processes use the plain runtime rather than AWS's; None uses
                 AWS's where it is installed, which is on Linux only.
+            init_seconds: How long a container may take to start.
         """
+        self._init_seconds = init_seconds
         self._region = region
         self._account_id = account_id
         self._endpoint_url = endpoint_url
@@ -234,40 +243,55 @@ class FunctionRunner:
     def _start(self, function: Function, in_process: bool) -> Container:
         now = self._now()
         stream = f"{now:%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
-
-        is_logged = self._prepare_log(function, stream)
-
-        def log(line: str) -> None:
-            if not is_logged:
-                return
-            log_groups.put(
-                self._account_id,
-                self._region,
-                function.log_group,
-                stream,
-                self._now(),
-                [line],
-            )
-
+        tail = Tail(self._log_to(function, stream))
         code = self._unpack(function)
         environment = self._environment(function, stream)
-        host: Host
-        if in_process:
-            host = FunctionThread(
-                code=code,
-                libraries=self._libraries,
-                environment=environment,
-                log=log,
-            )
-        else:
-            host = FunctionProcess(
+
+        def start_host() -> Host:
+            if in_process:
+                return FunctionThread(
+                    code=code,
+                    libraries=self._libraries,
+                    environment=environment,
+                    log=tail.write,
+                )
+            return FunctionProcess(
                 code=code,
                 libraries=self._libraries,
                 environment=environment,
                 plain=self._plain,
-                log=log,
+                log=tail.write,
             )
-        return Container(host, memory_megabytes=function.memory_megabytes, log=log)
+
+        return Container(
+            start_host,
+            memory_megabytes=function.memory_megabytes,
+            log=PlatformLog(
+                version=function.version,
+                memory_megabytes=function.memory_megabytes,
+                logging=function.logging,
+                now=self._now,
+                write=tail.write,
+            ),
+            tail=tail,
+            init_seconds=self._init_seconds,
+        )
+
+    def _log_to(self, function: Function, stream: str) -> Callable[[str], None]:
+        is_logged = self._prepare_log(function, stream)
+
+        def log(line: str) -> None:
+            if is_logged:
+                log_groups.put(
+                    self._account_id,
+                    self._region,
+                    function.log_group,
+                    stream,
+                    self._now(),
+                    [line],
+                )
+
+        return log
 
     def _prepare_log(self, function: Function, stream: str) -> bool:
         """Tell whether a function's lines are logged, which is up to its role."""

@@ -50,39 +50,49 @@ class Answer:
         payload: What the function returned, or the error, as JSON.
         failed: Whether it is an error.
         timed_out: Whether that is because it took too long.
+        ends_runtime: Whether it is an error that leaves no runtime for other events.
+        log_tail: The last 4 KB that were logged meanwhile.
     """
 
     payload: bytes
     failed: bool = False
     timed_out: bool = False
+    ends_runtime: bool = False
+    log_tail: bytes = b""
 
 
 class RuntimeApi:
-    """Hands events to one runtime, and takes its answers."""
+    """Hands events to one runtime, and takes its answers.
+
+    Attributes:
+        answers: What it answered; None if there is something else to look at.
+        ready: Whether it has started, and asked for an event.
+    """
 
     def __init__(self) -> None:
         """Begin without events."""
         self.answers: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
-        self.taken_at: float | None = None
+        self.ready = threading.Event()
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
 
     def give(self, event: Event) -> None:
         """Give the runtime its next event."""
-        self.taken_at = None
         self._events.put(event)
 
     def take(self) -> Event | None:
         """Wait for the next event, or for the end."""
-        event = self._events.get()
-        self.taken_at = time.monotonic()
-        return event
+        if not self.ready.is_set():
+            self.ready.set()
+            self.answers.put(None)
+        return self._events.get()
 
     def receive(self, path: str, body: bytes) -> bool:
         """Take what a runtime posts; tell whether there is such a path."""
         if path.endswith("/response"):
             self.answers.put(_sized(body))
         elif path.endswith("/error"):
-            self.answers.put(Answer(body, failed=True))
+            ends = path.endswith("/init/error")
+            self.answers.put(Answer(body, failed=True, ends_runtime=ends))
         else:
             return False
         return True

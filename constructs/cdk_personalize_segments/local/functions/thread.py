@@ -1,5 +1,6 @@
 """A thread of this process that runs a function."""
 
+import contextlib
 import ctypes
 import os
 import sys
@@ -14,6 +15,7 @@ from cdk_personalize_segments.local.functions.runtime_api import RuntimeApi
 from cdk_personalize_segments.local.functions.sandbox import Sandbox
 
 _RUNTIME: Final = Path(__file__).with_name("plain_runtime.py")
+_LONGEST_END: Final = 0.1
 
 
 class FunctionThread:
@@ -51,7 +53,7 @@ class FunctionThread:
             tell=log,
         )
         self._status: int | None = None
-        self._thread = threading.Thread(target=self._work, name="function", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="function", daemon=True)
         self._thread.start()
 
     def exit_status(self) -> int | None:
@@ -70,10 +72,17 @@ class FunctionThread:
         """Have it end."""
         self._sandbox.close()
         self.api.close()
-        if self._status is None and self._thread.ident is not None:
+        # If it waits for an event, it ends by itself.
+        self._thread.join(_LONGEST_END)
+        if self._thread.is_alive() and self._thread.ident is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self._thread.ident), ctypes.py_object(SystemExit)
             )
+
+    def _run(self) -> None:
+        # It may be told to end at any step.
+        with contextlib.suppress(SystemExit):
+            self._work()
 
     def _work(self) -> None:
         with isolation.inside(self._sandbox):

@@ -1,0 +1,74 @@
+"""What is emulated of Lambda's behaviour, for the table of the documentation."""
+
+from collections.abc import Mapping
+from typing import Final
+
+BEHAVIOURS: Final[Mapping[str, str]] = {
+    "asynchronous-invocation": (
+        "InvocationType=Event is answered at once; a function that fails runs again "
+        "after one minute and after two more, in virtual time, under the same request "
+        "id. Dead-letter queues and destinations are refused."
+    ),
+    "cold-start": (
+        "A container starts with a function's first event or when all others are busy, "
+        "and keeps the globals of its modules while it is warm; changed code or "
+        "settings start another one."
+    ),
+    "context": (
+        "Handlers get request id, ARN, version, memory, log names and remaining time."
+    ),
+    "credentials": (
+        "A function acts as its role, with credentials of its own; every request is "
+        "held to the role's policies."
+    ),
+    "environment": (
+        "A function sees its own variables and those that Lambda sets, nothing of the "
+        "developer's; more than 4 KB and reserved names are refused."
+    ),
+    "error-shapes": (
+        "What a handler raises, returns that is no JSON, and what ends a runtime are "
+        "answered as AWS's runtime and Lambda answer them."
+    ),
+    "event-limits": (
+        "Events above 6 MB (1 MB if asynchronous), events that are no JSON and "
+        "responses above 6 MB are refused with AWS's errors."
+    ),
+    "exit": "A runtime that ends is Runtime.ExitError; the next event starts another.",
+    "in-process": (
+        "Functions may run in threads of the process instead of processes, with the "
+        "same answers, errors and log lines."
+    ),
+    "init": (
+        "A start that fails or takes longer than 10 seconds is reported and done once "
+        "more, as a part of the invocation and within its time-out."
+    ),
+    "log": (
+        "What a function writes goes to its log group, as text or JSON by its logging "
+        "configuration, if its role may write there."
+    ),
+    "log-levels": (
+        "ApplicationLogLevel and SystemLogLevel decide what is written in JSON."
+    ),
+    "log-tail": "LogType=Tail gives the last 4 KB of the invocation's log.",
+    "memory-limit": (
+        "A process that takes more than its memory is killed, within a tenth of a "
+        "second. Threads are not limited."
+    ),
+    "platform-log": (
+        "Lambda's START, END, REPORT and INIT_REPORT lines, and their JSON events, "
+        "with real durations; INIT_START is not written."
+    ),
+    "qualifier": (
+        "Functions are invoked by $LATEST and by number of version, each with its own "
+        "code and settings. There are no aliases."
+    ),
+    "settings": (
+        "Python functions from zips; layers, images, VPCs, file systems, SnapStart and "
+        "all else that is not honoured are refused by name when a function is made."
+    ),
+    "time-out": (
+        "A function that takes longer than its time-out, in real seconds, ends with "
+        "Sandbox.Timedout; virtual time stands still meanwhile."
+    ),
+}
+"""Each behaviour, and how far it goes."""
