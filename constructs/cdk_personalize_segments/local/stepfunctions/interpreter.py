@@ -276,12 +276,12 @@ class Interpreter:
                 visit, rule["Output"], f"{place}Output", **states
             )
         assigned = {
-            name: sized(
-                self._evaluator.value(visit, said, f"{place}Assign/{name}", **states),
-                visit.name,
-            )
+            name: self._evaluator.value(visit, said, f"{place}Assign/{name}", **states)
             for name, said in rule.get("Assign", {}).items()
         }
+        if assigned:
+            # Together they may have no more than one may have alone.
+            sized(assigned, visit.name)
         return rule.get("Next"), sized(output, visit.name), assigned
 
     async def _pass(self, visit: Visit) -> "Outcome":
