@@ -21,6 +21,12 @@ from jsonata.jexception import JException
 from jsonata.jsonata import Jsonata
 from jsonata.utils import Utils
 
+from cdk_personalize_segments.local.jsonata_corrections import (
+    CORRECTIONS,
+    CorrectedJsonata,
+    UnsupportedPatternError,
+    compile_pattern,
+)
 from cdk_personalize_segments.local.untyped import Json
 
 # A node of a parsed expression; the library has no types.
@@ -37,7 +43,12 @@ _PLAIN_PATH: Final = re.compile(r"\$[A-Za-z_]\w*(\.(?!(and|in|or)\b)[A-Za-z_]\w*
 _UNKNOWN: Final = object()
 # Without a function of its own, an expression always comes to an end.
 _MAY_RUN_AWAY: Final = re.compile("function|λ")
-_BUILT_IN: Final = frozenset(Jsonata.static_frame.bindings) - _NOT_ON_AWS
+# What the library has beyond the language, for its own use.
+_INTERNAL: Final = frozenset({"clone"})
+FUNCTIONS: Final = (
+    frozenset(Jsonata.static_frame.bindings) - _NOT_ON_AWS - _INTERNAL
+) | _ADDED
+"""The functions that expressions can call, without their `$`."""
 _HASHES: Final = {
     "MD5": "md5",
     "SHA-1": "sha1",
@@ -93,8 +104,8 @@ def check(text: str, *, in_catch: bool = False) -> None:
         UnsupportedExpressionError: It does not parse, or names what is not there.
     """
     try:
-        tree = Jsonata(text).ast
-    except JException as error:
+        tree = CorrectedJsonata(text, compile_pattern).ast
+    except (JException, UnsupportedPatternError, re.error) as error:
         raise UnsupportedExpressionError(f"it cannot be parsed: {error}") from None
     _check_node(tree, frozenset(), in_catch=in_catch, top=True)
 
@@ -129,7 +140,8 @@ def evaluate(
         name: Utils.NULL_VALUE if variables[name] is None else variables[name]
         for name in names & variables.keys()
     }
-    wanted = names & _OWN
+    bindings.update((name, CORRECTIONS[name]) for name in names & CORRECTIONS.keys())
+    wanted = (names & _OWN) - bindings.keys()
     if wanted:
         functions = _functions(now, chance)
         for name in wanted:
@@ -166,7 +178,7 @@ def _looked_up(path: str, variables: Mapping[str, Any]) -> Json:
 @functools.lru_cache(maxsize=4096)
 def _parsed(text: str) -> tuple[Jsonata, frozenset[str]]:
     """Parse an expression, and name all variables and functions that it may use."""
-    expression = Jsonata(text)
+    expression = CorrectedJsonata(text, compile_pattern)
     expression.set_output_convert_nulls(False)
     expression.set_validate_input(False)
     return expression, frozenset(_NAMES.findall(text))
@@ -307,12 +319,26 @@ def _check_itself(node: _Node, known: frozenset[str], *, top: bool) -> None:
         )
     if node.type in ("function", "partial") and node.procedure.type == "variable":
         name = node.procedure.value
-        if name not in known | _BUILT_IN | _ADDED:
+        if name not in known | FUNCTIONS:
             raise UnsupportedExpressionError(f"there is no function ${name}")
+    if node.type == "function" and _replaces_by_function(node):
+        raise UnsupportedExpressionError(
+            "local AWS cannot replace by a function; give $replace a text, with $1 and "
+            "so on for groups"
+        )
     if node.type == "condition" and _is_newer_operator(node):
         raise UnsupportedExpressionError(
             "?: and ?? are newer than the JSONata 2.0.6 of Step Functions"
         )
+
+
+def _replaces_by_function(node: _Node) -> bool:
+    """Tell whether it is a $replace whose replacement is written as a function."""
+    return node.procedure.value == "replace" and any(
+        argument.type in ("lambda", "partial")
+        or (argument.type == "variable" and argument.value in FUNCTIONS)
+        for argument in node.arguments
+    )
 
 
 def _is_newer_operator(node: _Node) -> bool:

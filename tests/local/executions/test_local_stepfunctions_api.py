@@ -6,6 +6,9 @@ from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.logs.models import logs_backends
+
+from cdk_personalize_segments.local import log_groups
 
 WAITING = {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}
 
@@ -34,6 +37,7 @@ def test_unnamed_executions_have_names_of_their_own(machine):
         assert arn.split(":")[5:7] == ["execution", quick.name]
 
 
+@pytest.mark.emulates("stepfunctions:StartExecution")
 def test_a_name_starts_one_execution(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -67,6 +71,7 @@ def test_an_input_must_be_json(machine, text):
     assert code == "InvalidExecutionInput"
 
 
+@pytest.mark.emulates("stepfunctions:DescribeExecution")
 def test_an_execution_is_described_by_the_virtual_clock(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -89,6 +94,7 @@ def test_a_failed_execution_is_described_with_its_error(machine):
     assert "output" not in told
 
 
+@pytest.mark.emulates("stepfunctions:ListExecutions")
 def test_executions_are_listed_newest_first_and_by_status(machine, local_aws):
     waiting = machine(WAITING)
     arns = []
@@ -109,6 +115,7 @@ def test_executions_are_listed_newest_first_and_by_status(machine, local_aws):
     assert listed == [running, *reversed(arns)]
 
 
+@pytest.mark.emulates("stepfunctions:StopExecution")
 def test_an_execution_that_waits_is_stopped_at_once(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -220,6 +227,7 @@ def test_the_history_of_a_map_has_the_events_of_aws(machine):
     ]
 
 
+@pytest.mark.emulates("stepfunctions:GetExecutionHistory")
 def test_a_history_comes_in_pages_backwards_and_without_data(machine):
     many = machine(
         {
@@ -300,6 +308,9 @@ def handler(event, context):
     assert told[0] == told[1]
 
 
+@pytest.mark.emulates(
+    "stepfunctions:DescribeStateMachineForExecution", "stepfunctions:UpdateStateMachine"
+)
 def test_a_running_execution_keeps_its_definition(machine, local_aws):
     states = {
         "Wait": {"Type": "Wait", "Seconds": 60, "Next": "Tell"},
@@ -325,6 +336,7 @@ def test_a_running_execution_keeps_its_definition(machine, local_aws):
     assert updated.run().output == "new"
 
 
+@pytest.mark.emulates("stepfunctions:DeleteStateMachine")
 def test_deleting_a_machine_ends_its_executions(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -445,3 +457,17 @@ def test_logs_are_without_data_unless_it_is_wanted(machine, local_aws, group):
 def test_a_log_group_that_is_not_there_is_refused(machine):
     with pytest.raises(ClientError, match="there is no log group /nowhere"):
         machine(passing(), settings=logging("/nowhere", "ALL"))
+
+
+def test_a_group_s_streams_can_be_read_while_others_are_added(local_aws, group):
+    """As executions start while somebody filters their logs."""
+    place = (local_aws.account_id, local_aws.region, group)
+    now = local_aws.clock.now()
+    log_groups.put(*place, "first", now, ["1"])
+    streams = (
+        logs_backends[local_aws.account_id][local_aws.region].groups[group].streams
+    )
+    for _ in streams:
+        log_groups.put(*place, "second", now, ["2"])
+    told = local_aws.client("logs").describe_log_streams(logGroupName=group)
+    assert len(told["logStreams"]) == 2

@@ -132,7 +132,9 @@ def test_a_start_that_waits_gets_the_child_s_description(
     assert json.loads(submitted["output"])["ExecutionArn"] == told["executionArn"]
 
 
-@pytest.mark.emulates("integration:states:startExecution.sync:2")
+@pytest.mark.emulates(
+    "integration:states:startExecution.sync:2", "error:States.TaskFailed"
+)
 def test_a_failed_child_fails_the_task_with_its_description(parent):
     execution = parent(".sync:2").run({"fail": True})
     assert execution.error == "States.TaskFailed"
@@ -252,7 +254,9 @@ def test_a_failure_that_is_sent_fails_the_task(asking):
     assert (told["error"], told["cause"]) == ("Mine", "C")
 
 
-@pytest.mark.emulates("stepfunctions:SendTaskHeartbeat")
+@pytest.mark.emulates(
+    "stepfunctions:SendTaskHeartbeat", "error:States.HeartbeatTimeout"
+)
 def test_heartbeats_keep_a_task_waiting(asking, local_aws):
     waiting = asking(HeartbeatSeconds=100)
     with local_aws.clock.busy():
