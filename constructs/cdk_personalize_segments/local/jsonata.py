@@ -140,7 +140,9 @@ def evaluate(
         name: Utils.NULL_VALUE if variables[name] is None else variables[name]
         for name in names & variables.keys()
     }
-    bindings.update((name, CORRECTIONS[name]) for name in names & CORRECTIONS.keys())
+    # A variable hides a function of its name.
+    for name in (names & CORRECTIONS.keys()) - bindings.keys():
+        bindings[name] = CORRECTIONS[name]
     wanted = (names & _OWN) - bindings.keys()
     if wanted:
         functions = _functions(now, chance)

@@ -67,7 +67,7 @@ def run():
             arns = [
                 client.start_execution(
                     stateMachineArn=machine,
-                    input=json.dumps({"every": chance.choice([3600, 7200, 10800])}),
+                    input=json.dumps({"every": chance.choice([7200, 10800, 14400])}),
                 )["executionArn"]
                 for _ in range(COUNT)
             ]

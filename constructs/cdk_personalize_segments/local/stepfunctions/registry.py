@@ -177,6 +177,9 @@ class Registry:
             if execution.machine.arn.split("/")[0] == machine_arn:
                 self.abort(execution, None, None)
                 self._by_arn.pop(execution.arn, None)
+        for run in list(self._map_runs.values()):
+            if run.parent.machine.arn == machine_arn:
+                del self._map_runs[run.arn], self._processors[run.arn]
 
     def abort(self, execution: Execution, error: str | None, cause: str | None) -> None:
         """Stop an execution, if it has not ended; not from the clock.
