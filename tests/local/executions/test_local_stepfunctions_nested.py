@@ -272,3 +272,40 @@ def test_heartbeats_keep_a_task_waiting(asking, local_aws):
 async def later(clock, seconds, client, token):
     await asyncio.sleep(seconds)
     await clock.in_thread(lambda: client.send_task_heartbeat(taskToken=token))
+
+
+@pytest.mark.emulates("stepfunctions:SendTaskSuccess")
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_function_may_send_what_its_role_may(machine, task, function, role, allowed):
+    """By the machine whose task waits, as `grant_task_response` of the CDK says."""
+    source = """
+import boto3
+
+def handler(event, context):
+    boto3.client("stepfunctions").send_task_success(taskToken=event, output="[1]")
+"""
+    name = "answered" if allowed else "unanswered"
+    resource = f"arn:aws:states:us-east-1:123456789012:stateMachine:{name}"
+    granted = resource if allowed else f"{resource}-not"
+    own = function(
+        source, Role=role(allow("states:SendTaskSuccess", granted))
+    ).publish()
+    waiting = machine(
+        {
+            "Ask": task(
+                own,
+                Resource="arn:aws:states:::lambda:invoke.waitForTaskToken",
+                Arguments={
+                    "FunctionName": own,
+                    "Payload": "{% $states.context.Task.Token %}",
+                },
+                Output="{% $states.result %}",
+            )
+        },
+        name=name,
+    )
+    execution = waiting.run()
+    if allowed:
+        assert execution.output == [1]
+    else:
+        assert "perform: states:SendTaskSuccess" in execution.cause

@@ -35,6 +35,7 @@ from cdk_personalize_segments.local.stepfunctions.scopes import (
     sized,
     written,
 )
+from cdk_personalize_segments.local.task_tokens import new_token
 from cdk_personalize_segments.local.untyped import Json
 
 _MOST_AT_ONCE: Final = 40
@@ -360,7 +361,7 @@ class Interpreter:
         resource = visit.state["Resource"]
         token = None
         if resource.endswith(WAIT_FOR_TOKEN):
-            token = f"{self._chance.getrandbits(512):0128x}"
+            token = new_token(self._context["StateMachine"]["Id"], self._chance)
             visit.context["Task"] = {"Token": token}
         arguments = self._evaluator.typed(visit, "Arguments", "object", {})
         sized(arguments, resource)
