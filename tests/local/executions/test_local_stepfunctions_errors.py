@@ -161,7 +161,9 @@ def test_a_catch_gets_the_function_s_error_and_assigns(machine, task, arn):
         ({"sleep": 30}, "Sandbox.Timedout", "Task timed out after 1.00 seconds"),
     ],
 )
-def test_a_function_that_dies_has_an_error(machine, task, arn, event, error, told):
+def test_a_function_that_dies_has_an_error(
+    processes, machine, task, arn, event, error, told
+):
     execution = machine({"Try": task(arn)}).run(event)
     assert execution.error == error
     assert told in json.loads(execution.cause)["errorMessage"]
