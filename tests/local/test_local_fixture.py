@@ -38,6 +38,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_the_readme_shows_the_example_as_it_is() -> None:
+    code = EXAMPLE.read_text()
+    assert f"```python\n{code[code.index('def ') :]}```" in README
+
+
 def run_pytest(folder: Path, *options: str) -> str:
     """Run the tests of a folder as a user does."""
     ended = subprocess.run(
