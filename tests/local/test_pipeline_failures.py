@@ -130,34 +130,47 @@ def test_bad_lines_are_all_listed_and_no_job_is_started(aws, pipeline):
     assert not pipeline.keys(pipeline.input_bucket, f"input/{run}.plan/plan.json")
 
 
-@pytest.mark.parametrize(
-    ("recipe", "status", "words"),
-    [
-        ("aws-user-personalization", "ACTIVE", ["aws-user-personalization"]),
-        ("aws-item-affinity", "CREATE IN_PROGRESS", ["CREATE IN_PROGRESS"]),
-        ("aws-item-affinity", "CREATE FAILED", ["CREATE FAILED", "too few users"]),
-    ],
-)
-def test_a_solution_version_that_cannot_make_segments_is_named(
-    aws, deploy, recipe, status, words
-):
-    name = f"unusable-{recipe[4:8]}-{status.split()[-1].lower().replace('_', '-')}"
-    arn = aws.personalize.create_solution_version(
-        name, recipe=recipe, status=status, failure_reason="too few users"
-    )
-    [pipeline] = deploy(
-        name,
-        lambda stack: {
-            "P": BatchSegmentPipeline(
-                stack, "P", solution_version=SolutionVersion.from_arn(arn)
+UNUSABLE = {
+    "Recipe": ("aws-user-personalization", "ACTIVE", "aws-user-personalization"),
+    "Progress": ("aws-item-affinity", "CREATE IN_PROGRESS", "CREATE IN_PROGRESS"),
+    "Failed": ("aws-item-affinity", "CREATE FAILED", "too few users"),
+}
+
+
+@pytest.fixture(scope="module")
+def unusable(aws, deploy):
+    """A pipeline on each solution version that cannot make segments."""
+
+    def define(stack):
+        return {
+            key: BatchSegmentPipeline(
+                stack,
+                key,
+                solution_version=SolutionVersion.from_arn(
+                    aws.personalize.create_solution_version(
+                        f"unusable-{key.lower()}",
+                        recipe=recipe,
+                        status=status,
+                        failure_reason="too few users",
+                    )
+                ),
             )
-        },
-    ).values()
+            for key, (recipe, status, _) in UNUSABLE.items()
+        }
+
+    return deploy("Unusable", define)
+
+
+@pytest.mark.parametrize("key", UNUSABLE)
+def test_a_solution_version_that_cannot_make_segments_is_named(unusable, key):
+    pipeline = unusable[key]
     pipeline.put("one", [{"itemId": "1"}])
     execution = pipeline.run("one")
     failed(pipeline, execution, "SolutionVersionNotUsable")
-    for word in words:
-        assert word in execution.cause
+    _, status, words = UNUSABLE[key]
+    assert words in execution.cause
+    if status != "ACTIVE":
+        assert status in execution.cause
 
 
 def test_a_version_of_another_solution_is_refused(aws, shop, pipeline):
@@ -343,6 +356,7 @@ def test_access_that_is_still_propagating_is_waited_for(aws, pipeline):
     assert execution.status == "SUCCEEDED", execution.cause
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_function_that_cannot_run_ends_as_unexpected_error(aws, list_all, pipeline):
     iam = aws.client("iam")
     [role] = [

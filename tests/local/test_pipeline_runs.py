@@ -106,6 +106,7 @@ def test_a_segment_for_comedies_lists_those_who_like_them_most(attributes):
     assert users == ["fan-20", "fan-19", "fan-18", "fan-17", "fan-16"]
 
 
+@pytest.mark.usefixtures("processes")
 def test_the_output_says_what_came_of_the_run_and_where_it_lies(items):
     items.put("one", [{"itemId": "0"}])
     execution = items.run("one")
@@ -121,6 +122,17 @@ def test_the_output_says_what_came_of_the_run_and_where_it_lies(items):
     )
     assert output["output"] == f"s3://{items.output_bucket}/output/{output['run']}/"
     assert items.read(f"{output['output']}part-00000.json.out")
+
+
+@pytest.mark.emulates("lambda:in-process")
+def test_threads_and_processes_give_the_same_results(aws, items):
+    items.put("both", [{"itemId": str(number)} for number in range(3)])
+    found = []
+    for aws.in_process in (False, True):
+        run = items.run("both", numResults=7).output["run"]
+        found.append((items.queries(run), items.users(run)))
+    assert found[0] == found[1]
+    assert len(found[0][1]) == 3
 
 
 def test_the_manifest_tells_the_run_s_whole_story(items):
@@ -280,6 +292,7 @@ def test_documented_output_is_read_as_well_as_observed_output(aws, attributes):
     assert attributes.users(documented) == attributes.users(observed) != {}
 
 
+@pytest.mark.usefixtures("processes")
 def test_errors_of_single_queries_are_reported_beside_the_others(aws, items):
     aws.personalize.query_errors["2"] = "User error: no such thing"
     items.put("errors", [{"itemId": "0"}, {"itemId": "2"}])
@@ -310,6 +323,7 @@ def logged(aws, list_all):
     }
 
 
+@pytest.mark.usefixtures("processes")
 def test_no_query_and_no_user_is_in_any_log(aws, list_all, items):
     items.put("logs", [{"itemId": "0"}, {"itemId": "distinctive-item"}, {"itemId": 7}])
     assert items.run("logs").error == "InvalidInput"

@@ -154,6 +154,7 @@ def test_a_catch_gets_the_function_s_error_and_assigns(machine, task, arn):
     assert any("in handler" in line for line in cause["stackTrace"])
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize(
     ("event", "error", "told"),
     [
