@@ -24,6 +24,7 @@ def bench():
     return module
 
 
+@pytest.mark.slow
 def test_every_case_runs():
     done = subprocess.run(
         [sys.executable, BENCH, "--quick"], capture_output=True, text=True, timeout=120
