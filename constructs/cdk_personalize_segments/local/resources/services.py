@@ -28,6 +28,7 @@ class Metadata(ResourceType):
     """AWS::CDK::Metadata, which stands for nothing."""
 
     type = "AWS::CDK::Metadata"
+    kept = "nothing: it has no effect, as in AWS"
     honoured = frozenset({"Analytics"})
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
@@ -110,6 +111,7 @@ class Repository(ResourceType):
     """AWS::ECR::Repository, of which only `cdk bootstrap` makes one."""
 
     type = "AWS::ECR::Repository"
+    kept = "all of it, since there are no images"
     honoured = frozenset(
         {
             "ImageTagMutability",

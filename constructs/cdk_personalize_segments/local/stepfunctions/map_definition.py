@@ -34,6 +34,8 @@ READERS: Final[Mapping[str, frozenset[str]]] = {
     LIST_OBJECTS: frozenset({"Bucket", "Prefix"}),
 }
 """What an ItemReader can call, and with which arguments."""
+MODES: Final = ("DISTRIBUTED", "INLINE")
+"""How a Map state can run its iterations."""
 INPUT_TYPES: Final = ("CSV", "JSON", "JSONL")
 """The formats of S3 objects that an ItemReader reads."""
 DELIMITERS: Final[Mapping[str, str]] = {
@@ -74,8 +76,8 @@ def check_mode(state: Mapping[str, Any], at: str) -> None:
     config = state["ItemProcessor"].get("ProcessorConfig", {})
     place = f"{at}/ItemProcessor/ProcessorConfig"
     check_fields(config, frozenset({"ExecutionType", "Mode"}), place)
-    if config.get("Mode", "INLINE") not in ("DISTRIBUTED", "INLINE"):
-        raise wrong("Mode is INLINE or DISTRIBUTED", f"{place}/Mode")
+    if config.get("Mode", "INLINE") not in MODES:
+        raise wrong(f"Mode is {' or '.join(MODES)}", f"{place}/Mode")
     if is_distributed(state):
         if config.get("ExecutionType") != "STANDARD":
             raise wrong(
