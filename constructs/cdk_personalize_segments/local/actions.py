@@ -18,6 +18,7 @@ from cdk_personalize_segments.local.calls import (
     unmapped,
 )
 from cdk_personalize_segments.local.policies import Context
+from cdk_personalize_segments.local.task_tokens import state_machine_of
 
 
 def needed_by(call: Call, account: str) -> list[Needed]:
@@ -246,7 +247,13 @@ _STATES_RESOURCES: Final = {
     "StartExecution": "stateMachineArn",
     "DescribeStateMachine": "stateMachineArn",
     "DescribeExecution": "executionArn",
+    "GetExecutionHistory": "executionArn",
+    "RedriveExecution": "executionArn",
+    "StopExecution": "executionArn",
 }
+_TOKEN_OPERATIONS: Final = frozenset(
+    {"SendTaskFailure", "SendTaskHeartbeat", "SendTaskSuccess"}
+)
 # The parameters that name what is concerned, a database and perhaps a table of it.
 _GLUE_RESOURCES: Final = {
     "BatchCreatePartition": ("DatabaseName", "TableName"),
@@ -311,6 +318,9 @@ def _sts(call: Call, _: str) -> list[Needed]:
 
 
 def _states(call: Call, _: str) -> list[Needed]:
+    if call.operation in _TOKEN_OPERATIONS:
+        machine = state_machine_of(_text(call.parameters.get("taskToken")))
+        return [Needed(f"states:{call.operation}", machine)]
     if call.operation not in _STATES_RESOURCES:
         raise unmapped(call, call.operation)
     resource = _text(call.parameters.get(_STATES_RESOURCES[call.operation]))

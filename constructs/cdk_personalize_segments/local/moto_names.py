@@ -40,7 +40,11 @@ def make(originals: Mapping[str, Moto]) -> dict[str, Any]:
     """
     return {
         "moto": patching.MOTO_VERSION,
-        "replaced": {name: describe(originals[name]) for name in sorted(originals)},
+        "replaced": {
+            name: describe(originals[name])
+            for name in sorted(originals)
+            if _is_moto(name)
+        },
         "imported": sorted(set(_imported())),
     }
 
@@ -56,7 +60,8 @@ def describe(original: Moto) -> dict[str, str]:
         its names if it is a table.
     """
     described = {"kind": type(original).__name__}
-    function = getattr(original, "__func__", original)
+    is_property = isinstance(original, property)
+    function = original.fget if is_property else getattr(original, "__func__", original)
     if isinstance(function, FunctionType):
         described["signature"] = _signature(function)
         source = inspect.getsource(function)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cdk_personalize_segments.local.functions import container, offline
+from cdk_personalize_segments.local.functions import offline, process
 
 SERVICE = "https://personalize.eu-west-1.amazonaws.com"
 REFUSAL = "a function in local AWS tried to reach {}, and has no network: services are"
@@ -49,10 +49,10 @@ def test_a_function_reaches_a_stand_in_on_this_machine(function):
 def test_the_plain_runtime_runs_offline_as_well(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import socket; socket.gethostbyname('example.com')")
-    command = [sys.executable, "-S", "-P", str(container._OFFLINE), str(script)]
+    command = [sys.executable, "-S", "-P", str(process._OFFLINE), str(script)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert REFUSAL.format("example.com") in ended.stderr
-    assert Path(offline.__file__) == container._OFFLINE
+    assert Path(offline.__file__) == process._OFFLINE
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.logs.models import logs_backends
+
+from cdk_personalize_segments.local import log_groups
 
 WAITING = {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}
 
@@ -34,6 +37,7 @@ def test_unnamed_executions_have_names_of_their_own(machine):
         assert arn.split(":")[5:7] == ["execution", quick.name]
 
 
+@pytest.mark.emulates("stepfunctions:StartExecution")
 def test_a_name_starts_one_execution(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -67,10 +71,7 @@ def test_an_input_must_be_json(machine, text):
     assert code == "InvalidExecutionInput"
 
 
-@pytest.mark.bridge(
-    "moto.stepfunctions.responses.StepFunctionResponse.describe_execution",
-    "moto.stepfunctions.responses.StepFunctionResponse.start_execution",
-)
+@pytest.mark.emulates("stepfunctions:DescribeExecution")
 def test_an_execution_is_described_by_the_virtual_clock(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -93,7 +94,7 @@ def test_a_failed_execution_is_described_with_its_error(machine):
     assert "output" not in told
 
 
-@pytest.mark.bridge("moto.stepfunctions.responses.StepFunctionResponse.list_executions")
+@pytest.mark.emulates("stepfunctions:ListExecutions")
 def test_executions_are_listed_newest_first_and_by_status(machine, local_aws):
     waiting = machine(WAITING)
     arns = []
@@ -114,7 +115,7 @@ def test_executions_are_listed_newest_first_and_by_status(machine, local_aws):
     assert listed == [running, *reversed(arns)]
 
 
-@pytest.mark.bridge("moto.stepfunctions.responses.StepFunctionResponse.stop_execution")
+@pytest.mark.emulates("stepfunctions:StopExecution")
 def test_an_execution_that_waits_is_stopped_at_once(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -226,9 +227,7 @@ def test_the_history_of_a_map_has_the_events_of_aws(machine):
     ]
 
 
-@pytest.mark.bridge(
-    "moto.stepfunctions.responses.StepFunctionResponse.get_execution_history"
-)
+@pytest.mark.emulates("stepfunctions:GetExecutionHistory")
 def test_a_history_comes_in_pages_backwards_and_without_data(machine):
     many = machine(
         {
@@ -252,18 +251,7 @@ def test_a_history_comes_in_pages_backwards_and_without_data(machine):
     assert kinds(without) == kinds(events)
 
 
-def test_a_history_of_25000_events_is_the_end(machine):
-    endless = machine(
-        {
-            "One": {"Type": "Pass", "Next": "Two"},
-            "Two": {
-                "Type": "Choice",
-                "Choices": [{"Condition": "{% false %}", "Next": "End"}],
-                "Default": "One",
-            },
-            "End": {"Type": "Succeed"},
-        }
-    )
+def test_a_history_of_25000_events_is_the_end(endless):
     arn = endless.start()
     told = endless.wait(arn)
     assert told["status"] == "FAILED"
@@ -309,8 +297,8 @@ def handler(event, context):
     assert told[0] == told[1]
 
 
-@pytest.mark.bridge(
-    "moto.stepfunctions.responses.StepFunctionResponse.describe_state_machine_for_execution"
+@pytest.mark.emulates(
+    "stepfunctions:DescribeStateMachineForExecution", "stepfunctions:UpdateStateMachine"
 )
 def test_a_running_execution_keeps_its_definition(machine, local_aws):
     states = {
@@ -340,6 +328,7 @@ def test_a_running_execution_keeps_its_definition(machine, local_aws):
 @pytest.mark.bridge(
     "moto.stepfunctions.models.StepFunctionBackend.delete_state_machine"
 )
+@pytest.mark.emulates("stepfunctions:DeleteStateMachine")
 def test_deleting_a_machine_ends_its_executions(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -468,3 +457,17 @@ def test_logs_are_without_data_unless_it_is_wanted(machine, local_aws, group):
 def test_a_log_group_that_is_not_there_is_refused(machine):
     with pytest.raises(ClientError, match="there is no log group /nowhere"):
         machine(passing(), settings=logging("/nowhere", "ALL"))
+
+
+def test_a_group_s_streams_can_be_read_while_others_are_added(local_aws, group):
+    """As executions start while somebody filters their logs."""
+    place = (local_aws.account_id, local_aws.region, group)
+    now = local_aws.clock.now()
+    log_groups.put(*place, "first", now, ["1"])
+    streams = (
+        logs_backends[local_aws.account_id][local_aws.region].groups[group].streams
+    )
+    for _ in streams:
+        log_groups.put(*place, "second", now, ["2"])
+    told = local_aws.client("logs").describe_log_streams(logGroupName=group)
+    assert len(told["logStreams"]) == 2

@@ -192,7 +192,9 @@ def test_children_do_not_see_the_variables_of_their_parent(machine, mapping_role
     assert execution.output == [False, 2]
 
 
-@pytest.mark.emulates("asl:DistributedMap")
+@pytest.mark.emulates(
+    "asl:DistributedMap", "error:States.ExceedToleratedFailureThreshold"
+)
 @pytest.mark.parametrize(
     ("fields", "items", "fails"),
     [
@@ -306,10 +308,15 @@ def test_items_that_cannot_be_read_fail_the_state(mapping, key, said):
     ]
 
 
-@pytest.mark.emulates("asl:DistributedMap", "asl:ItemReader", "asl:ResultWriter")
+@pytest.mark.emulates(
+    "error:States.ItemReaderFailed",
+    "error:States.ResultWriterFailed",
+    "error:States.Permissions",
+)
 def test_the_role_needs_every_permission(mapping, role):
     nothing = role(allow("lambda:InvokeFunction"))
     execution = mapping(role_arn=nothing, Items=[1]).run()
+    assert execution.error == "States.Permissions"
     assert "perform: states:StartExecution" in execution.cause
     starting = role(allow("states:StartExecution"))
     reader = {

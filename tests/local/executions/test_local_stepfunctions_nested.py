@@ -132,7 +132,9 @@ def test_a_start_that_waits_gets_the_child_s_description(
     assert json.loads(submitted["output"])["ExecutionArn"] == told["executionArn"]
 
 
-@pytest.mark.emulates("integration:states:startExecution.sync:2")
+@pytest.mark.emulates(
+    "integration:states:startExecution.sync:2", "error:States.TaskFailed"
+)
 def test_a_failed_child_fails_the_task_with_its_description(parent):
     execution = parent(".sync:2").run({"fail": True})
     assert execution.error == "States.TaskFailed"
@@ -252,7 +254,9 @@ def test_a_failure_that_is_sent_fails_the_task(asking):
     assert (told["error"], told["cause"]) == ("Mine", "C")
 
 
-@pytest.mark.emulates("stepfunctions:SendTaskHeartbeat")
+@pytest.mark.emulates(
+    "stepfunctions:SendTaskHeartbeat", "error:States.HeartbeatTimeout"
+)
 def test_heartbeats_keep_a_task_waiting(asking, local_aws):
     waiting = asking(HeartbeatSeconds=100)
     with local_aws.clock.busy():
@@ -268,3 +272,40 @@ def test_heartbeats_keep_a_task_waiting(asking, local_aws):
 async def later(clock, seconds, client, token):
     await asyncio.sleep(seconds)
     await clock.in_thread(lambda: client.send_task_heartbeat(taskToken=token))
+
+
+@pytest.mark.emulates("stepfunctions:SendTaskSuccess")
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_function_may_send_what_its_role_may(machine, task, function, role, allowed):
+    """By the machine whose task waits, as `grant_task_response` of the CDK says."""
+    source = """
+import boto3
+
+def handler(event, context):
+    boto3.client("stepfunctions").send_task_success(taskToken=event, output="[1]")
+"""
+    name = "answered" if allowed else "unanswered"
+    resource = f"arn:aws:states:us-east-1:123456789012:stateMachine:{name}"
+    granted = resource if allowed else f"{resource}-not"
+    own = function(
+        source, Role=role(allow("states:SendTaskSuccess", granted))
+    ).publish()
+    waiting = machine(
+        {
+            "Ask": task(
+                own,
+                Resource="arn:aws:states:::lambda:invoke.waitForTaskToken",
+                Arguments={
+                    "FunctionName": own,
+                    "Payload": "{% $states.context.Task.Token %}",
+                },
+                Output="{% $states.result %}",
+            )
+        },
+        name=name,
+    )
+    execution = waiting.run()
+    if allowed:
+        assert execution.output == [1]
+    else:
+        assert "perform: states:SendTaskSuccess" in execution.cause

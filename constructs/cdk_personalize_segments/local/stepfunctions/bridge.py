@@ -110,6 +110,8 @@ class _Executions:
         self._redrives: dict[str, dict[str, datetime]] = {}
 
     def start_execution(self, _: Moto, request: Moto) -> dict[str, Any]:
+        if request._get_param("traceHeader") is not None:
+            raise NotImplementedError("local AWS keeps no traces, so no traceHeader")
         execution = self._registry.start(
             request._get_param("stateMachineArn"),
             request._get_param("name"),

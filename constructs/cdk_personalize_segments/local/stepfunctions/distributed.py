@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cdk_personalize_segments.local.clock import Clock
 from cdk_personalize_segments.local.stepfunctions.access import Access
 from cdk_personalize_segments.local.stepfunctions.checks import LONGEST_WAIT
-from cdk_personalize_segments.local.stepfunctions.errors import StateError
+from cdk_personalize_segments.local.stepfunctions.errors import PERMISSIONS, StateError
 from cdk_personalize_segments.local.stepfunctions.history import History
 from cdk_personalize_segments.local.stepfunctions.ids import uuid_of
 from cdk_personalize_segments.local.stepfunctions.item_reader import read_items
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from cdk_personalize_segments.local.stepfunctions.execution import Execution
     from cdk_personalize_segments.local.stepfunctions.registry import Registry
 
-# The text of this refusal is not documented; the name is that of the language.
-_PERMISSIONS = "States.Permissions"
-
 
 class DistributedMap:
     """Runs the Distributed Map states of one execution."""
@@ -58,16 +55,7 @@ class DistributedMap:
         self._access = access
 
     async def run(self, visit: Visit, evaluator: Evaluator, history: History) -> Json:
-        """Run a state, or redrive its Map Run, as `interpreter.Surroundings` has it.
-
-        Args:
-            visit: The visit to it.
-            evaluator: Evaluates its fields.
-            history: Where its events go.
-
-        Raises:
-            StateError: It failed.
-        """
+        """Run a state, or redrive its Map Run, as `interpreter.Surroundings` has it."""
         run = visit.progress.map_run
         if run is None:
             run = self._new_run(visit, evaluator, history)
@@ -142,16 +130,15 @@ class DistributedMap:
         return result
 
     def _check_access(self, run: MapRun) -> None:
+        """Check what a role needs; with which error AWS fails is not documented."""
         arn = self._parent.machine.arn
-        self._access.check(
-            "states:StartExecution", arn, lambda why: StateError(_PERMISSIONS, why)
-        )
+        needed = {"states:StartExecution": arn}
         if run.redrive_count:
-            pattern = f"{arn.replace(':stateMachine:', ':execution:')}/{run.label}:*"
+            executions = arn.replace(":stateMachine:", ":execution:")
+            needed["states:RedriveExecution"] = f"{executions}/{run.label}:*"
+        for action, resource in needed.items():
             self._access.check(
-                "states:RedriveExecution",
-                pattern,
-                lambda why: StateError(_PERMISSIONS, why),
+                action, resource, lambda why: StateError(PERMISSIONS, why)
             )
 
     async def _items(self, visit: Visit, evaluator: Evaluator) -> list[Any]:

@@ -7,6 +7,7 @@ DATA_LIMIT_EXCEEDED: Final = "States.DataLimitExceeded"
 HEARTBEAT_TIMEOUT: Final = "States.HeartbeatTimeout"
 ITEM_READER_FAILED: Final = "States.ItemReaderFailed"
 NO_CHOICE_MATCHED: Final = "States.NoChoiceMatched"
+PERMISSIONS: Final = "States.Permissions"
 QUERY_EVALUATION_ERROR: Final = "States.QueryEvaluationError"
 RESULT_WRITER_FAILED: Final = "States.ResultWriterFailed"
 RUNTIME: Final = "States.Runtime"
@@ -22,6 +23,7 @@ ERRORS: Final = frozenset(
         HEARTBEAT_TIMEOUT,
         ITEM_READER_FAILED,
         NO_CHOICE_MATCHED,
+        PERMISSIONS,
         QUERY_EVALUATION_ERROR,
         RESULT_WRITER_FAILED,
         RUNTIME,

@@ -35,6 +35,7 @@ from cdk_personalize_segments.local.stepfunctions.scopes import (
     sized,
     written,
 )
+from cdk_personalize_segments.local.task_tokens import new_token
 from cdk_personalize_segments.local.untyped import Json
 
 _MOST_AT_ONCE: Final = 40
@@ -276,12 +277,12 @@ class Interpreter:
                 visit, rule["Output"], f"{place}Output", **states
             )
         assigned = {
-            name: sized(
-                self._evaluator.value(visit, said, f"{place}Assign/{name}", **states),
-                visit.name,
-            )
+            name: self._evaluator.value(visit, said, f"{place}Assign/{name}", **states)
             for name, said in rule.get("Assign", {}).items()
         }
+        if assigned:
+            # Together they may have no more than one may have alone.
+            sized(assigned, visit.name)
         return rule.get("Next"), sized(output, visit.name), assigned
 
     async def _pass(self, visit: Visit) -> "Outcome":
@@ -360,7 +361,7 @@ class Interpreter:
         resource = visit.state["Resource"]
         token = None
         if resource.endswith(WAIT_FOR_TOKEN):
-            token = f"{self._chance.getrandbits(512):0128x}"
+            token = new_token(self._context["StateMachine"]["Id"], self._chance)
             visit.context["Task"] = {"Token": token}
         arguments = self._evaluator.typed(visit, "Arguments", "object", {})
         sized(arguments, resource)

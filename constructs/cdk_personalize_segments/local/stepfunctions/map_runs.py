@@ -177,15 +177,17 @@ class MapRun:
             if child.status in ("ABORTED", "FAILED", "TIMED_OUT")
         )
         try:
-            while self._waiting or self._running:
-                self._start_more()
-                self._changed.clear()
-                await self._changed.wait()
+            while True:
                 if not self.limits.allow(self._failed, total):
                     raise StateError(
                         TOO_MANY_FAILURES,
                         "The specified tolerated failure threshold was exceeded",
                     )
+                if not self._waiting and not self._running:
+                    return
+                self._start_more()
+                self._changed.clear()
+                await self._changed.wait()
         finally:
             self._stop()
 

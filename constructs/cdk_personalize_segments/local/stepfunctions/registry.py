@@ -15,6 +15,7 @@ from moto.stepfunctions.exceptions import (
 )
 from moto.stepfunctions.models import stepfunctions_backends
 
+from cdk_personalize_segments.local.stepfunctions.access import Access
 from cdk_personalize_segments.local.stepfunctions.definition import parse
 from cdk_personalize_segments.local.stepfunctions.execution import Execution, Machine
 from cdk_personalize_segments.local.stepfunctions.ids import new_uuid
@@ -51,6 +52,7 @@ class Registry:
         self._by_arn: dict[str, Execution] = {}
         self._map_runs: dict[str, MapRun] = {}
         self._processors: dict[str, Mapping[str, Any]] = {}
+        self._access: dict[tuple[str, str], Access] = {}
         self._starting = threading.Lock()
         self._names = aws.chance("names of executions")
 
@@ -122,6 +124,18 @@ class Registry:
         execution.start(ExecutionSurroundings(self._aws, self, execution))
         return execution
 
+    def access(self, role_arn: str, region: str) -> Access:
+        """Tell what a role may do in a Region; its clients are shared.
+
+        Args:
+            role_arn: The role.
+            region: The Region.
+        """
+        key = (role_arn, region)
+        if key not in self._access:
+            self._access[key] = Access(self._aws, role_arn, region)
+        return self._access[key]
+
     def find(self, arn: str) -> Execution:
         """Give an execution.
 
@@ -164,6 +178,9 @@ class Registry:
             if execution.machine.arn.split("/")[0] == machine_arn:
                 self.abort(execution, None, None)
                 self._by_arn.pop(execution.arn, None)
+        for run in list(self._map_runs.values()):
+            if run.parent.machine.arn == machine_arn:
+                del self._map_runs[run.arn], self._processors[run.arn]
 
     def abort(self, execution: Execution, error: str | None, cause: str | None) -> None:
         """Stop an execution, if it has not ended; not from the clock.

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from cdk_personalize_segments.local.stepfunctions.access import Access
 from cdk_personalize_segments.local.stepfunctions.distributed import DistributedMap
 from cdk_personalize_segments.local.stepfunctions.history import History
 from cdk_personalize_segments.local.stepfunctions.integrations import LAMBDA_INVOKE
@@ -34,7 +33,7 @@ class ExecutionSurroundings:
         self._clock = aws.clock
         self._tokens = registry.tokens
         region = execution.arn.split(":")[3]
-        access = Access(aws, execution.machine.role_arn, region)
+        access = registry.access(execution.machine.role_arn, region)
         self._invoke = LambdaInvoke(access, region, aws.account_id)
         self._start = StartExecution(registry.start, access)
         self._map = DistributedMap(aws.clock, registry, execution, access)
