@@ -167,7 +167,7 @@ Check = Callable[[list[str], list[str] | None], bool]
 def _operator(name: str) -> Check:
     """Return the check that an operator with its modifiers stands for."""
     quantifier, _, rest = name.rpartition(":")
-    base = rest.removesuffix("IfExists")
+    base = rest.removesuffix(IF_EXISTS)
     if name == _NULL:
         return lambda wanted, actual: wanted == [_text(actual is None)]
     if base not in _COMPARISONS or quantifier not in QUANTIFIERS:
@@ -200,6 +200,8 @@ QUANTIFIERS: Final[Mapping[str, bool | None]] = {
 """What each says of a key that the request does not have; without one, only the
 negated operators hold."""
 _NULL: Final = "Null"
+IF_EXISTS: Final = "IfExists"
+"""What, after an operator, lets it hold for a key that the request does not have."""
 
 
 def _like(text: str, pattern: str) -> bool:
@@ -260,7 +262,7 @@ _COMPARISONS: Final[Mapping[str, tuple[Callable[[str, str], bool], bool]]] = {
     ),
 }
 OPERATORS: Final = frozenset({*_COMPARISONS, _NULL})
-"""The condition operators that are evaluated; `IfExists` goes with all but Null."""
+"""The condition operators that are evaluated; IF_EXISTS goes with all but Null."""
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -42,9 +42,14 @@ ATTRIBUTES: Final = frozenset(
     }
 )
 """The attributes of resources in templates that are honoured."""
-_POLICIES: Final = frozenset({"Delete", "Retain", "RetainExceptOnCreate", "Snapshot"})
+POLICIES: Final = frozenset({"Delete", "Retain", "RetainExceptOnCreate"})
+"""The values of DeletionPolicy and UpdateReplacePolicy that are honoured."""
 _SUB: Final = re.compile(r"\$\{(!?)([^}]+)\}")
-_SSM_REFERENCE: Final = re.compile(r"\{\{resolve:ssm:([^{}:]+(?::\d+)?)\}\}")
+REFERENCES: Final = ("ssm",)
+"""The services that dynamic references are honoured to."""
+_REFERENCE: Final = re.compile(
+    rf"\{{\{{resolve:(?:{'|'.join(REFERENCES)}):([^{{}}:]+(?::\d+)?)\}}\}}"
+)
 _NO_VALUE: Final = object()
 NO_VALUE: Final = "AWS::NoValue"
 """The pseudo parameter that leaves out what it is the value of."""
@@ -334,7 +339,7 @@ class Scope:
         Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/
         dynamic-references-ssm.html.
         """
-        text = _SSM_REFERENCE.sub(
+        text = _REFERENCE.sub(
             lambda match: _needed(resources, match[0]).parameter(match[1]), text
         )
         if "{{resolve:" in text:
@@ -507,13 +512,9 @@ def _declare(logical_id: str, declaration: Json) -> Declaration:
     deletion_policy = declaration.get("DeletionPolicy", "Delete")
     replace_policy = declaration.get("UpdateReplacePolicy", "Delete")
     for policy in (deletion_policy, replace_policy):
-        if policy not in _POLICIES:
+        if policy not in POLICIES:
             raise TemplateError(
-                f"Template format error: Unrecognized policy {policy!r} of {logical_id}"
-            )
-        if policy == "Snapshot":
-            raise TemplateError(
-                f"local AWS does not honour the policy Snapshot of {logical_id}"
+                f"local AWS does not honour the policy {policy} of {logical_id}"
             )
     return Declaration(
         logical_id=logical_id,

@@ -28,7 +28,6 @@ class Metadata(ResourceType):
     """AWS::CDK::Metadata, which stands for nothing."""
 
     type = "AWS::CDK::Metadata"
-    kept = "nothing: it has no effect, as in AWS"
     honoured = frozenset({"Analytics"})
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:

@@ -34,7 +34,8 @@ READERS: Final[Mapping[str, frozenset[str]]] = {
     LIST_OBJECTS: frozenset({"Bucket", "Prefix"}),
 }
 """What an ItemReader can call, and with which arguments."""
-MODES: Final = ("DISTRIBUTED", "INLINE")
+DISTRIBUTED: Final = "DISTRIBUTED"
+MODES: Final = (DISTRIBUTED, "INLINE")
 """How a Map state can run its iterations."""
 INPUT_TYPES: Final = ("CSV", "JSON", "JSONL")
 """The formats of S3 objects that an ItemReader reads."""
@@ -60,7 +61,7 @@ _NOT_IN_LABELS: Final = frozenset(' <>{}[]?*"#%\\^|~`$&,;:/')
 def is_distributed(state: Mapping[str, Any]) -> bool:
     """Tell whether a Map state runs its iterations as child executions."""
     config = state["ItemProcessor"].get("ProcessorConfig", {})
-    return bool(config.get("Mode") == "DISTRIBUTED")
+    return bool(config.get("Mode") == DISTRIBUTED)
 
 
 def check_mode(state: Mapping[str, Any], at: str) -> None:
