@@ -14,7 +14,7 @@ DATA ?=
 QUERIES ?=
 CDK := node_modules/.bin/cdk
 
-.PHONY: setup demo bench test test-all test-lowest lint format synth lock moto-names clean
+.PHONY: setup demo bench test test-all test-lowest lint format synth lock moto-names docs-tables clean
 
 setup: $(READY) $(CDK)
 
@@ -76,6 +76,10 @@ lock: setup
 # What local AWS replaces in moto: after a change of the bridges or of moto's version.
 moto-names: setup
 	@$(BIN)/python -m cdk_personalize_segments.local.moto_names
+
+# The table in docs/local-aws.md: after a change of what local AWS honours.
+docs-tables: setup
+	@$(BIN)/python docs/generate_local_aws.py
 
 clean:
 	@rm -rf $(VENV) $(VENV)-lowest node_modules cdk.out dist

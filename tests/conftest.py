@@ -1,6 +1,14 @@
-"""The fixtures that the library offers to its users, and what removes a bridge."""
+"""The fixtures that the library offers to its users, and what looks at all tests.
 
-from collections.abc import Callable
+That is what removes a bridge, and what knows which lines of the table of what local
+AWS emulates have tests.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +17,8 @@ from cdk_personalize_segments.local import LocalAws, patching
 
 pytest_plugins = ["cdk_personalize_segments.local.pytest_plugin"]
 _OPTION = "--without-bridge"
+_MARKS = "--write-emulates"
+_EMULATED = pytest.StashKey[dict[str, list[str]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,6 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="BRIDGE",
         help="leave a bridge over moto out of local AWS, and run only the tests that "
         "must fail without it",
+    )
+    parser.addoption(
+        _MARKS, metavar="FILE", help="write which tests prove which lines of the table"
     )
 
 
@@ -39,9 +52,15 @@ def pytest_configure(config: pytest.Config) -> None:
     LocalAws.add_middleware = add_others  # type: ignore[method-assign]
 
 
+# First, since tests that are not selected count too.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
+    if set(Path(__file__).parent.rglob("test_*.py")) <= {item.path for item in items}:
+        config.stash[_EMULATED] = _lines_of(items)
+    if config.getoption(_MARKS) is not None:
+        Path(config.getoption(_MARKS)).write_text(json.dumps(_lines_of(items)))
     bridge = config.getoption(_OPTION)
     if bridge is not None:
         items[:] = [
@@ -49,6 +68,30 @@ def pytest_collection_modifyitems(
             for item in items
             if any(bridge in mark.args for mark in item.iter_markers("bridge"))
         ]
+
+
+def _lines_of(items: Iterable[pytest.Item]) -> dict[str, list[str]]:
+    lines: dict[str, list[str]] = {}
+    for item in items:
+        for mark in item.iter_markers("emulates"):
+            for line in mark.args:
+                lines.setdefault(line, []).append(item.nodeid)
+    return lines
+
+
+@pytest.fixture(scope="session")
+def emulated(pytestconfig, tmp_path_factory):
+    """The tests that prove each line of the table, also those that are not run now."""
+    if _EMULATED in pytestconfig.stash:
+        return pytestconfig.stash[_EMULATED]
+    file = tmp_path_factory.mktemp("emulates") / "lines.json"
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-qq", _MARKS, str(file)],
+        cwd=pytestconfig.rootpath,
+        capture_output=True,
+        check=False,
+    )
+    return json.loads(file.read_text())
 
 
 @pytest.fixture(scope="session")

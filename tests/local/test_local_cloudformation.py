@@ -340,6 +340,7 @@ def test_intrinsic_functions(stack: Stack) -> None:
     )
 
 
+@pytest.mark.emulates("cfn-parameter:AWS::SSM::Parameter::Value<String>")
 def test_parameters_from_systems_manager(stack: Stack) -> None:
     stack.aws.client("ssm").put_parameter(
         Name=f"/{stack.name}/version", Value="21", Type="String"
@@ -695,6 +696,7 @@ def test_what_is_gone_already_does_not_stop_a_deletion(stack: Stack) -> None:
     assert stack.delete() == "DELETE_COMPLETE"
 
 
+@pytest.mark.emulates("cloudformation:UpdateTerminationProtection")
 def test_termination_protection(stack: Stack) -> None:
     stack.create({"P": parameter("x")}, EnableTerminationProtection=True)
     with pytest.raises(ClientError, match="TerminationProtection"):

@@ -243,12 +243,6 @@ def _tag_context(parameters: Mapping[str, Any]) -> Context:
 
 # --- The others ---
 
-_XRAY_ACTIONS: Final = {
-    "/TraceSegments": "PutTraceSegments",
-    "/TelemetryRecords": "PutTelemetryRecords",
-    "/GetSamplingRules": "GetSamplingRules",
-    "/SamplingTargets": "GetSamplingTargets",
-}
 _STATES_RESOURCES: Final = {
     "StartExecution": "stateMachineArn",
     "DescribeStateMachine": "stateMachineArn",
@@ -302,12 +296,6 @@ def _logs(call: Call, account: str) -> list[Needed]:
     return [Needed(f"logs:{call.operation}", resource)]
 
 
-def _xray(call: Call, _: str) -> list[Needed]:
-    if call.path not in _XRAY_ACTIONS:
-        raise unmapped(call, call.path)
-    return [Needed(f"xray:{_XRAY_ACTIONS[call.path]}", "*")]
-
-
 def _lambda(call: Call, account: str) -> list[Needed]:
     match = _INVOCATIONS.fullmatch(call.path)
     if match is None or call.method != "POST":
@@ -356,5 +344,4 @@ _SERVICES: Final[Mapping[str, Callable[[Call, str], list[Needed]]]] = {
     "sqs": messaging_actions.sqs,
     "states": _states,
     "sts": _sts,
-    "xray": _xray,
 }

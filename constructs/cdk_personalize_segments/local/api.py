@@ -30,10 +30,12 @@ class Service:
     Attributes:
         ours: Those that local AWS answers itself.
         moto: Those that moto answers, as they were found right.
+        kept: What is only kept and read back, though AWS acts on it.
     """
 
     ours: frozenset[str] = frozenset()
     moto: frozenset[str] = frozenset()
+    kept: str | None = None
 
 
 def _names(text: str) -> frozenset[str]:
@@ -57,6 +59,7 @@ SERVICES: Final[Mapping[str, Service]] = {
             "DeleteDashboards GetDashboard ListDashboards ListTagsForResource "
             "PutDashboard SetAlarmState TagResource UntagResource"
         ),
+        kept="alarms and dashboards, since there are no metrics",
     ),
     "ecr": Service(
         moto=_names(
@@ -64,7 +67,8 @@ SERVICES: Final[Mapping[str, Service]] = {
             "DeleteRepositoryPolicy DescribeRepositories GetLifecyclePolicy "
             "GetRepositoryPolicy PutImageTagMutability PutLifecyclePolicy "
             "SetRepositoryPolicy"
-        )
+        ),
+        kept="repositories, since there are no images",
     ),
     "events": Service(
         ours=_names("PutEvents"),
@@ -81,7 +85,8 @@ SERVICES: Final[Mapping[str, Service]] = {
             "CreateTable DeleteDatabase DeletePartition DeleteTable GetDatabase "
             "GetDatabases GetPartition GetPartitions GetTable GetTables "
             "UpdateDatabase UpdatePartition UpdateTable"
-        )
+        ),
+        kept="databases, tables and partitions, since nothing queries them here",
     ),
     "iam": Service(
         moto=_names(
@@ -102,6 +107,7 @@ SERVICES: Final[Mapping[str, Service]] = {
             "ListResourceTags PutKeyPolicy ScheduleKeyDeletion TagResource "
             "UntagResource UpdateAlias UpdateKeyDescription"
         ),
+        kept="all but the policies of keys, since nothing is encrypted",
     ),
     "lambda": Service(
         ours=_names("Invoke"),
@@ -127,6 +133,7 @@ SERVICES: Final[Mapping[str, Service]] = {
             "ListTagsForResource PutLogEvents PutMetricFilter PutRetentionPolicy "
             "TagResource UntagResource"
         ),
+        kept="retention, keys, metric filters and saved queries",
     ),
     "personalize": Service(ours=frozenset(OPERATIONS)),
     "s3": Service(
@@ -147,7 +154,8 @@ SERVICES: Final[Mapping[str, Service]] = {
             "PutBucketOwnershipControls "
             "PutBucketPolicy PutBucketTagging PutBucketVersioning PutObject "
             "PutObjectTagging PutPublicAccessBlock UploadPart"
-        )
+        ),
+        kept="lifecycle rules, encryption, ACLs and public access blocks",
     ),
     "scheduler": Service(
         moto=_names(
@@ -196,7 +204,6 @@ SERVICES: Final[Mapping[str, Service]] = {
         ),
     ),
     "sts": Service(moto=_names("AssumeRole GetCallerIdentity")),
-    "xray": Service(moto=_names("PutTraceSegments")),
 }
 """The services, as boto3 calls them."""
 

@@ -21,6 +21,7 @@ from cdk_personalize_segments.local import (
     messaging,
     patching,
     personalize,
+    s3_answers,
     stepfunctions,
     storage,
     times,
@@ -46,6 +47,7 @@ def install_all(aws: "LocalAws") -> None:
     for bridge in (
         times,
         storage,
+        s3_answers,
         alarms,
         key_rotation,
         log_settings,

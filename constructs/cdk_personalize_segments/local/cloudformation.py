@@ -4,6 +4,7 @@ moto's own stacks are not used: they count unknown resources as created, leave
 properties out, and do not roll back.
 """
 
+import json
 import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -464,9 +465,11 @@ class CloudFormationApi(BaseResponse):
         self._accept({*_TEMPLATE, "StackName"})
         name = self._get_param("StackName")
         template = self._template(self._find(name) if name else None)
+        metadata = template.content.get("Metadata")
         return ActionResult(
             {
                 "Description": template.description,
+                "Metadata": json.dumps(metadata) if metadata else None,
                 "Parameters": [
                     {
                         "ParameterKey": key,

@@ -4,7 +4,7 @@ Operations run to their end before they return, unlike in AWS, where they go on 
 the background; the events are the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -223,21 +223,25 @@ class Region:
         Raises:
             TemplateError: Parameters, rules, references or conditions are wrong.
         """
-        pseudo = {
-            "AWS::AccountId": self.aws.account_id,
-            "AWS::NotificationARNs": [],
-            "AWS::Partition": "aws",
-            "AWS::Region": self.name,
-            "AWS::StackId": stack.id,
-            "AWS::StackName": stack.name,
-            "AWS::URLSuffix": "amazonaws.com",
-        }
+        pseudo = {name: give(self, stack) for name, give in PSEUDO_PARAMETERS.items()}
         values = parameter_values(
             template.parameters, inputs, self.aws.client("ssm", self.name)
         )
         scope = Scope(template, {**values, **pseudo})
         scope.order()
         return scope
+
+
+PSEUDO_PARAMETERS: Final[Mapping[str, Callable[[Region, Stack], Any]]] = {
+    "AWS::AccountId": lambda region, _: region.aws.account_id,
+    "AWS::NotificationARNs": lambda _, __: [],
+    "AWS::Partition": lambda _, __: "aws",
+    "AWS::Region": lambda region, _: region.name,
+    "AWS::StackId": lambda _, stack: stack.id,
+    "AWS::StackName": lambda _, stack: stack.name,
+    "AWS::URLSuffix": lambda _, __: "amazonaws.com",
+}
+"""What pseudo parameters stand for in a stack, but for AWS::NoValue."""
 
 
 class Deployment:

@@ -4,7 +4,11 @@ import json
 
 import pytest
 
-from cdk_personalize_segments.local.events.patterns import InvalidPatternError, parse
+from cdk_personalize_segments.local.events.patterns import (
+    COMPARISONS,
+    InvalidPatternError,
+    parse,
+)
 
 EVENT = {
     "source": "aws.s3",
@@ -24,47 +28,63 @@ EVENT = {
 }
 
 
+def naming(details):
+    """Mark each part of a pattern with the comparisons that it makes."""
+    return [
+        pytest.param(
+            detail,
+            marks=pytest.mark.emulates(
+                *(f"pattern:{name}" for name in COMPARISONS if f'"{name}"' in text)
+            ),
+        )
+        for detail in details
+        for text in [json.dumps(detail)]
+    ]
+
+
 def matches(detail):
     return parse(json.dumps({"detail": detail}))(EVENT)
 
 
 @pytest.mark.parametrize(
     "detail",
-    [
-        {"name": ["other", "Queries/All.JSONL"]},
-        {"size": [300]},
-        {"none": [None]},
-        {"yes": [True]},
-        {"empty": [""]},
-        {"tags": ["blue"]},
-        {"deep": {"er": {"still": ["here"]}}},
-        {"name": [{"prefix": "Queries/"}]},
-        {"name": [{"prefix": {"equals-ignore-case": "queries/"}}]},
-        {"name": [{"suffix": ".JSONL"}]},
-        {"name": [{"suffix": {"equals-ignore-case": ".jsonl"}}]},
-        {"name": [{"equals-ignore-case": "queries/ALL.jsonl"}]},
-        {"name": [{"wildcard": "Q*/*.JSONL"}]},
-        {"name": [{"wildcard": "*"}]},
-        {"name": [{"anything-but": "other"}]},
-        {"name": [{"anything-but": ["other", "another"]}]},
-        {"name": [{"anything-but": {"prefix": "results/"}}]},
-        {"name": [{"anything-but": {"prefix": ["results/", "output/"]}}]},
-        {"name": [{"anything-but": {"suffix": ".csv"}}]},
-        {"name": [{"anything-but": {"wildcard": "*/results/*"}}]},
-        {"name": [{"anything-but": {"equals-ignore-case": ["other"]}}]},
-        {"size": [{"anything-but": [200, 400]}]},
-        {"size": [{"numeric": ["=", 300]}]},
-        {"size": [{"numeric": [">", 299, "<=", 300]}]},
-        {"address": [{"cidr": "10.0.0.0/16"}]},
-        {"name": [{"exists": True}]},
-        {"missing": [{"exists": False}]},
-        {"missing": {"below": [{"exists": False}]}},
-        {"nothing": [{"exists": False}]},
-        {"missing": [{"exists": False}, "here"]},
-        {"rows": {"state": ["off"], "id": [2]}},
-        {"$or": [{"size": [1]}, {"name": [{"suffix": "L"}]}]},
-        {"size": [300], "$or": [{"yes": [True]}, {"yes": [False]}]},
-    ],
+    naming(
+        [
+            {"name": ["other", "Queries/All.JSONL"]},
+            {"size": [300]},
+            {"none": [None]},
+            {"yes": [True]},
+            {"empty": [""]},
+            {"tags": ["blue"]},
+            {"deep": {"er": {"still": ["here"]}}},
+            {"name": [{"prefix": "Queries/"}]},
+            {"name": [{"prefix": {"equals-ignore-case": "queries/"}}]},
+            {"name": [{"suffix": ".JSONL"}]},
+            {"name": [{"suffix": {"equals-ignore-case": ".jsonl"}}]},
+            {"name": [{"equals-ignore-case": "queries/ALL.jsonl"}]},
+            {"name": [{"wildcard": "Q*/*.JSONL"}]},
+            {"name": [{"wildcard": "*"}]},
+            {"name": [{"anything-but": "other"}]},
+            {"name": [{"anything-but": ["other", "another"]}]},
+            {"name": [{"anything-but": {"prefix": "results/"}}]},
+            {"name": [{"anything-but": {"prefix": ["results/", "output/"]}}]},
+            {"name": [{"anything-but": {"suffix": ".csv"}}]},
+            {"name": [{"anything-but": {"wildcard": "*/results/*"}}]},
+            {"name": [{"anything-but": {"equals-ignore-case": ["other"]}}]},
+            {"size": [{"anything-but": [200, 400]}]},
+            {"size": [{"numeric": ["=", 300]}]},
+            {"size": [{"numeric": [">", 299, "<=", 300]}]},
+            {"address": [{"cidr": "10.0.0.0/16"}]},
+            {"name": [{"exists": True}]},
+            {"missing": [{"exists": False}]},
+            {"missing": {"below": [{"exists": False}]}},
+            {"nothing": [{"exists": False}]},
+            {"missing": [{"exists": False}, "here"]},
+            {"rows": {"state": ["off"], "id": [2]}},
+            {"$or": [{"size": [1]}, {"name": [{"suffix": "L"}]}]},
+            {"size": [300], "$or": [{"yes": [True]}, {"yes": [False]}]},
+        ]
+    ),
 )
 @pytest.mark.emulates("events:PutRule")
 def test_a_pattern_matches(detail):
@@ -73,31 +93,33 @@ def test_a_pattern_matches(detail):
 
 @pytest.mark.parametrize(
     "detail",
-    [
-        {"name": ["queries/all.jsonl"]},
-        {"size": ["300"]},
-        {"size": [300.0]},
-        {"none": [""]},
-        {"yes": [1]},
-        {"tags": ["green"]},
-        {"deep": {"er": ["here"]}},
-        {"name": {"er": ["here"]}},
-        {"name": [{"prefix": "queries/"}]},
-        {"size": [{"prefix": "3"}]},
-        {"name": [{"wildcard": "*.csv"}]},
-        {"name": [{"wildcard": "All*"}]},
-        {"name": [{"anything-but": "Queries/All.JSONL"}]},
-        {"name": [{"anything-but": {"suffix": ".JSONL"}}]},
-        {"missing": [{"anything-but": "other"}]},
-        {"size": [{"numeric": [">", 300]}]},
-        {"name": [{"numeric": [">", 0]}]},
-        {"address": [{"cidr": "10.1.0.0/16"}]},
-        {"name": [{"exists": False}]},
-        {"missing": [{"exists": True}]},
-        {"rows": {"state": ["off"], "id": [1]}},
-        {"$or": [{"size": [1]}, {"size": [2]}]},
-        {"size": [1], "$or": [{"yes": [True]}, {"yes": [False]}]},
-    ],
+    naming(
+        [
+            {"name": ["queries/all.jsonl"]},
+            {"size": ["300"]},
+            {"size": [300.0]},
+            {"none": [""]},
+            {"yes": [1]},
+            {"tags": ["green"]},
+            {"deep": {"er": ["here"]}},
+            {"name": {"er": ["here"]}},
+            {"name": [{"prefix": "queries/"}]},
+            {"size": [{"prefix": "3"}]},
+            {"name": [{"wildcard": "*.csv"}]},
+            {"name": [{"wildcard": "All*"}]},
+            {"name": [{"anything-but": "Queries/All.JSONL"}]},
+            {"name": [{"anything-but": {"suffix": ".JSONL"}}]},
+            {"missing": [{"anything-but": "other"}]},
+            {"size": [{"numeric": [">", 300]}]},
+            {"name": [{"numeric": [">", 0]}]},
+            {"address": [{"cidr": "10.1.0.0/16"}]},
+            {"name": [{"exists": False}]},
+            {"missing": [{"exists": True}]},
+            {"rows": {"state": ["off"], "id": [1]}},
+            {"$or": [{"size": [1]}, {"size": [2]}]},
+            {"size": [1], "$or": [{"yes": [True]}, {"yes": [False]}]},
+        ]
+    ),
 )
 def test_a_pattern_does_not_match(detail):
     assert not matches(detail)

@@ -36,7 +36,9 @@ def subscribe(aws, topic):
 # --- Topics ---
 
 
-@pytest.mark.emulates("sns:Publish", "sns:Subscribe", "sns:CreateTopic")
+@pytest.mark.emulates(
+    "sns:Publish", "sns:Subscribe", "sns:CreateTopic", "subscription:sqs"
+)
 def test_a_message_reaches_every_subscriber_in_its_shape(
     aws, topic, subscribe, new_queue
 ):
@@ -64,6 +66,29 @@ def test_a_message_reaches_every_subscriber_in_its_shape(
     assert (mail.subject, mail.body, mail.protocol) == ("About", '{"a": 1}', "email")
     assert (mail.topic_arn, mail.attributes) == (topic, {"kind": "x"})
     assert mail.at == aws.clock.now()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "endpoint"),
+    [
+        pytest.param(
+            protocol, endpoint, marks=pytest.mark.emulates(f"subscription:{protocol}")
+        )
+        for protocol, endpoint in {
+            "email": "{}@example.com",
+            "email-json": "{}@example.com",
+            "http": "http://{}.example.com",
+            "https": "https://{}.example.com",
+            "sms": "+15555550100",
+        }.items()
+    ],
+)
+def test_messages_to_addresses_are_kept(aws, topic, subscribe, protocol, endpoint):
+    address = endpoint.format(new_name("ops"))
+    subscribe(protocol, address)
+    aws.client("sns").publish(TopicArn=topic, Message="text")
+    [kept] = aws.messages(address)
+    assert (kept.protocol, kept.body, kept.topic_arn) == (protocol, "text", topic)
 
 
 @pytest.mark.emulates("sns:PublishBatch")
@@ -376,13 +401,16 @@ HANDLER = """
 import json, os
 
 def handler(event, context):
-    bodies = [record["body"] for record in event["Records"]]
+    bodies = [
+        record["Sns"]["Message"] if "Sns" in record else record["body"]
+        for record in event["Records"]
+    ]
     print("BATCH", json.dumps(bodies))
     if "raise" in bodies:
         raise ValueError("on purpose")
     return {"batchItemFailures": [
         {"itemIdentifier": record["messageId"]}
-        for record in event["Records"] if record["body"] == "fail"
+        for record in event["Records"] if record.get("body") == "fail"
     ]}
 """
 
@@ -572,7 +600,7 @@ def test_a_mapping_needs_time_and_rights(aws, function, new_queue, map_queue, ne
     client.update_function_configuration(FunctionName=function, Role=role)
 
 
-@pytest.mark.emulates("event-target:lambda")
+@pytest.mark.emulates("event-target:lambda", "subscription:lambda")
 def test_topics_and_rules_invoke_functions_that_let_them(
     aws, function, topic, subscribe, new_rule, batches
 ):
@@ -582,19 +610,25 @@ def test_topics_and_rules_invoke_functions_that_let_them(
     rule = new_rule(EventPattern={"source": [source]})
     rule.target(arn, Input='{"Records": [{"body": "by rule", "messageId": "1"}]}')
     entry = {"Source": source, "DetailType": "Told", "Detail": "{}"}
-    aws.client("events").put_events(Entries=[entry])
+
+    def tell():
+        aws.client("events").put_events(Entries=[entry])
+        aws.client("sns").publish(TopicArn=topic, Message="by topic")
+
+    tell()
     aws.clock.settle()
     assert batches() == []
-    client.add_permission(
-        FunctionName=function,
-        StatementId=new_name("by-rule"),
-        Action="lambda:InvokeFunction",
-        Principal="events.amazonaws.com",
-        SourceArn=rule.arn,
-    )
-    aws.client("events").put_events(Entries=[entry])
-    wait_for(lambda: batches())
-    assert [bodies for _, bodies in batches()] == [["by rule"]]
+    for service, source_arn in (("events", rule.arn), ("sns", topic)):
+        client.add_permission(
+            FunctionName=function,
+            StatementId=new_name("by"),
+            Action="lambda:InvokeFunction",
+            Principal=f"{service}.amazonaws.com",
+            SourceArn=source_arn,
+        )
+    tell()
+    wait_for(lambda: len(batches()) == 2)
+    assert sorted(bodies for _, bodies in batches()) == [["by rule"], ["by topic"]]
 
 
 def wait_for(found):

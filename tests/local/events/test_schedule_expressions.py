@@ -23,6 +23,7 @@ def due(expression, count, zone="UTC", start=START):
     return times
 
 
+@pytest.mark.emulates("schedule:rate", "schedule:cron", "schedule:at")
 @pytest.mark.parametrize(
     ("expression", "times"),
     [

@@ -146,6 +146,7 @@ def test_stopping_what_has_ended_changes_nothing(machine):
     assert quick.describe(arn)["status"] == "SUCCEEDED"
 
 
+@pytest.mark.emulates("asl:StateMachine")
 def test_a_machine_s_time_out_ends_its_executions(machine):
     execution = machine(WAITING, TimeoutSeconds=600).run()
     assert (execution.status, execution.error) == ("TIMED_OUT", None)
@@ -421,6 +422,9 @@ def test_logging_and_tracing_are_read_back(machine, group):
     assert told["tracingConfiguration"] == settings["tracingConfiguration"]
 
 
+@pytest.mark.emulates(
+    "log-level:ALL", "log-level:ERROR", "log-level:FATAL", "log-level:OFF"
+)
 @pytest.mark.parametrize(
     ("level", "expected"),
     [

@@ -102,6 +102,7 @@ def counts(told, which="executionCounts"):
     "stepfunctions:ListMapRuns",
     "stepfunctions:DescribeMapRun",
     "stepfunctions:ListExecutions",
+    "asl:Label",
 )
 def test_each_item_has_a_child_execution(mapping):
     states = {
@@ -193,7 +194,10 @@ def test_children_do_not_see_the_variables_of_their_parent(machine, mapping_role
 
 
 @pytest.mark.emulates(
-    "asl:DistributedMap", "error:States.ExceedToleratedFailureThreshold"
+    "asl:DistributedMap",
+    "error:States.ExceedToleratedFailureThreshold",
+    "asl:ToleratedFailureCount",
+    "asl:ToleratedFailurePercentage",
 )
 @pytest.mark.parametrize(
     ("fields", "items", "fails"),
@@ -233,17 +237,23 @@ def test_failures_are_tolerated_up_to_a_threshold(mapping, fields, items, fails)
     assert set(counts(run)) <= {"aborted", "failed", "total"}
 
 
-@pytest.mark.emulates("asl:ItemReader")
+@pytest.mark.emulates("asl:ItemReader", "item-reader:s3:getObject")
 @pytest.mark.parametrize(
     ("key", "config", "expected"),
     [
-        ("items.json", {"InputType": "JSON"}, [{"n": 1}, {"n": 2}, {"n": 3}]),
-        (
+        pytest.param(
+            "items.json",
+            {"InputType": "JSON"},
+            [{"n": 1}, {"n": 2}, {"n": 3}],
+            marks=pytest.mark.emulates("item-reader:JSON"),
+        ),
+        pytest.param(
             "items.jsonl",
             {"InputType": "JSONL", "MaxItems": "{% 1 + 1 %}"},
             [{"n": 1}, {"n": 2}],
+            marks=pytest.mark.emulates("item-reader:JSONL"),
         ),
-        (
+        pytest.param(
             "items.csv",
             {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
             [
@@ -251,6 +261,7 @@ def test_failures_are_tolerated_up_to_a_threshold(mapping, fields, items, fails)
                 {"id": "2", "name": ""},
                 {"id": "3", "name": "c"},
             ],
+            marks=pytest.mark.emulates("item-reader:CSV"),
         ),
         (
             "given.csv",
@@ -276,7 +287,36 @@ def test_items_are_read_from_s3(mapping, key, config, expected):
     assert execution.history[2]["mapStateStartedEventDetails"] == {"length": 0}
 
 
-@pytest.mark.emulates("asl:ItemReader")
+@pytest.mark.parametrize(
+    ("name", "character"),
+    [
+        pytest.param(name, character, marks=pytest.mark.emulates(f"item-reader:{name}"))
+        for name, character in {
+            "COMMA": ",",
+            "PIPE": "|",
+            "SEMICOLON": ";",
+            "SPACE": " ",
+            "TAB": "\t",
+        }.items()
+    ],
+)
+def test_a_file_has_the_delimiter_that_is_named(mapping, local_aws, name, character):
+    key = f"{name}.csv"
+    text = f"id{character}name\n1{character}a\n"
+    local_aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=text.encode())
+    reader = {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "ReaderConfig": {
+            "InputType": "CSV",
+            "CSVHeaderLocation": "FIRST_ROW",
+            "CSVDelimiter": name,
+        },
+        "Arguments": {"Bucket": BUCKET, "Key": key},
+    }
+    assert mapping(ItemReader=reader).run().output == [{"id": "1", "name": "a"}]
+
+
+@pytest.mark.emulates("asl:ItemReader", "item-reader:s3:listObjectsV2")
 def test_objects_are_listed_as_items(mapping):
     reader = {
         "Resource": "arn:aws:states:::s3:listObjectsV2",
@@ -374,7 +414,7 @@ def read(local_aws, key):
     return local_aws.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
 
 
-@pytest.mark.emulates("asl:ResultWriter")
+@pytest.mark.emulates("asl:ResultWriter", "result-writer:NONE")
 def test_results_are_written_to_s3(mapping, local_aws):
     made = mapping(
         FAILING,
@@ -407,7 +447,9 @@ def test_results_are_written_to_s3(mapping, local_aws):
     assert counts(run)["resultsWritten"] == 2
 
 
-@pytest.mark.emulates("asl:ResultWriter")
+@pytest.mark.emulates(
+    "asl:ResultWriter", "result-writer:FLATTEN", "result-writer:COMPACT"
+)
 def test_results_come_in_the_form_that_is_wanted(mapping, local_aws):
     lists = {
         "Give": {

@@ -209,6 +209,7 @@ def test_a_role_must_be_allowed_to_invoke_the_version(machine, task, role, arn):
             )
 
 
+@pytest.mark.emulates("error:States.Runtime")
 @pytest.mark.parametrize(
     ("error", "names", "caught"),
     [

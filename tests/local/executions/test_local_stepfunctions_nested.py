@@ -244,6 +244,19 @@ def test_a_task_waits_for_its_token(asking):
         client.send_task_success(taskToken="nobody's", output="{}")
 
 
+@pytest.mark.emulates("integration:states:startExecution.waitForTaskToken")
+def test_a_start_waits_for_the_token_that_it_hands_on(parent, child):
+    token = {"token": "{% $states.context.Task.Token %}"}
+    waiting = parent(".waitForTaskToken", arguments={"Input": token})
+    before = listed(child)
+    arn = waiting.start()
+    while not (new := [each for each in listed(child) if each not in before]):
+        time.sleep(0.01)
+    given = json.loads(child.describe(new[0]["executionArn"])["input"])
+    waiting.client.send_task_success(taskToken=given["token"], output='{"a": 1}')
+    assert json.loads(waiting.wait(arn)["output"]) == {"a": 1}
+
+
 @pytest.mark.emulates("stepfunctions:SendTaskFailure")
 def test_a_failure_that_is_sent_fails_the_task(asking):
     waiting = asking()

@@ -92,6 +92,7 @@ def test_all_behaviour_can_be_reset(aws, pipeline):
     assert pipeline.segments({"itemId": "1"}, {"itemId": "2"})[0]["error"] is None
 
 
+@pytest.mark.emulates("behaviour:timing")
 def test_jobs_can_take_different_times(aws, pipeline):
     pipeline.put("run/part.json", {"itemId": "1"})
     slow = pipeline.create(jobName="slow")
@@ -104,7 +105,14 @@ def test_jobs_can_take_different_times(aws, pipeline):
     assert pipeline.describe(slow)["status"] == "CREATE PENDING"
 
 
-@pytest.mark.parametrize("distortion", segments.DISTORTIONS)
+@pytest.mark.emulates("behaviour:distortions")
+@pytest.mark.parametrize(
+    "distortion",
+    [
+        pytest.param(name, marks=pytest.mark.emulates(f"distortion:{name}"))
+        for name in segments.DISTORTIONS
+    ],
+)
 def test_lines_can_be_odd(aws, pipeline, distortion):
     queries = [{"itemId": "1"}, {"itemId": "404"}, {"itemId": "3"}]
     plain = pipeline.segments(*queries)
@@ -128,6 +136,7 @@ def test_lines_can_be_odd(aws, pipeline, distortion):
     )
 
 
+@pytest.mark.emulates("behaviour:shape")
 @pytest.mark.parametrize("pair", list(combinations(segments.DISTORTIONS, 2)))
 @pytest.mark.parametrize("shape", ["observed", "documented"])
 def test_oddities_can_be_combined(aws, pipeline, pair, shape):
@@ -143,6 +152,7 @@ def test_oddities_can_be_combined(aws, pipeline, pair, shape):
     assert ("error" in lines[-1]) or shape == "documented"
 
 
+@pytest.mark.emulates("behaviour:script")
 def test_a_burst_of_throttling_passes(aws, pipeline):
     aws.personalize.script("ListBatchSegmentJobs", errors=["ThrottlingException"] * 5)
     codes = []

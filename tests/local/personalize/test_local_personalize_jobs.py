@@ -157,6 +157,7 @@ def test_five_jobs_may_be_pending_or_in_progress(aws, pipeline, refused):
     assert pipeline.create(jobName="sixth")
 
 
+@pytest.mark.emulates("behaviour:occupy")
 def test_jobs_of_others_take_slots_for_their_time(aws, pipeline, refused):
     aws.personalize.occupy(5, for_=timedelta(hours=3))
     pipeline.put("run/part.json", {"itemId": "1"})
@@ -207,6 +208,7 @@ def test_scripting_an_unknown_operation_is_an_error(aws):
         aws.personalize.script("CreateCampaign", errors=["InternalFailure"])
 
 
+@pytest.mark.emulates("behaviour:fail_next_job")
 def test_the_next_job_can_be_made_to_fail(aws, pipeline):
     aws.personalize.fail_next_job("The model is moody.")
     pipeline.put("run/part.json", {"itemId": "1"})
@@ -220,6 +222,7 @@ def test_the_next_job_can_be_made_to_fail(aws, pipeline):
     assert fine["status"] == "ACTIVE"
 
 
+@pytest.mark.emulates("behaviour:query_errors", "behaviour:drop_queries")
 def test_queries_can_be_made_to_fail_or_vanish(aws, pipeline):
     aws.personalize.query_errors = {"1": "Out of popcorn"}
     aws.personalize.drop_queries = {"2"}
@@ -232,6 +235,7 @@ def test_queries_can_be_made_to_fail_or_vanish(aws, pipeline):
     ]
 
 
+@pytest.mark.emulates("behaviour:delay_output")
 def test_output_can_come_later_than_active(aws, pipeline):
     aws.personalize.delay_output(timedelta(minutes=2))
     pipeline.put("run/part.json", {"itemId": "1"})

@@ -198,7 +198,11 @@ def test_answers_are_held_to_the_model(operation):
         assert re.search(rf"\b{name}\b", str(caught.value)), (path, wrong)
 
 
-REFUSED_PATHS = [(each, path) for each in REFUSED for path in REFUSED[each]]
+REFUSED_PATHS = [
+    pytest.param(each, path, marks=pytest.mark.emulates(f"refused:{each}.{path}"))
+    for each in REFUSED
+    for path in REFUSED[each]
+]
 
 
 @pytest.mark.parametrize(("operation", "path"), REFUSED_PATHS)
@@ -252,6 +256,7 @@ def test_members_that_are_left_out_exist():
 
 
 @pytest.mark.emulates(*(f"personalize:{operation}" for operation in ALL))
+@pytest.mark.emulates(*(f"left-out:{name}" for name in shapes.LEFT_OUT))
 def test_every_member_is_given_in_some_answer_or_known_to_be_left_out(
     aws, pipeline, catalogue, monkeypatch
 ):

@@ -206,6 +206,7 @@ def test_a_training_in_progress_stops_soon(client, train, statuses, refused):
     assert "it is CREATE STOPPED" in message
 
 
+@pytest.mark.emulates("behaviour:fail_next_training", "behaviour:training_timing")
 def test_a_training_can_be_made_to_fail_and_to_take_its_time(
     aws, client, train, statuses
 ):

@@ -7,6 +7,8 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from cdk_personalize_segments.local.events import sources
+
 if TYPE_CHECKING:
     from cdk_personalize_segments.local.events.rules import Rules
     from cdk_personalize_segments.local.stepfunctions.execution import Execution
@@ -22,7 +24,7 @@ def status_changed(rules: "Rules", execution: "Execution") -> None:
         execution: The execution, with its new status.
     """
     rules.emit(
-        "aws.states",
+        sources.STATES,
         "Step Functions Execution Status Change",
         _detail(execution),
         region=execution.arn.split(":")[3],

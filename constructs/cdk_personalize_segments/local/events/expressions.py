@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 import calendar
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 2199
-_RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)(s?)\)")
-_CRON: Final = re.compile(r"cron\((.+)\)")
-_AT: Final = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
+_EXPRESSION: Final = re.compile(r"(\w+)\((.*)\)")
+_RATE: Final = re.compile(r"(\d+) (minute|hour|day)(s?)")
+_AT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 _MONTHS: Final = {
     name.upper(): number for number, name in enumerate(calendar.month_abbr) if name
 }
@@ -174,16 +174,16 @@ def parse(text: str, zone_name: str = "UTC") -> Expression:
         zone = ZoneInfo(zone_name)
     except (KeyError, ValueError, OSError):
         raise InvalidExpressionError(f"there is no time zone {zone_name!r}") from None
-    if rate := _RATE.fullmatch(text):
-        return _rate(text, rate)
-    if cron := _CRON.fullmatch(text):
-        return _cron(text, cron[1].split(), zone)
-    if at := _AT.fullmatch(text):
-        return _at(text, at[1], zone)
-    raise InvalidExpressionError(f"{text!r} is no rate, cron or at expression")
+    written = _EXPRESSION.fullmatch(text)
+    if written and written[1] in KINDS:
+        return KINDS[written[1]](text, written[2], zone)
+    raise _no_expression(text)
 
 
-def _rate(text: str, rate: re.Match[str]) -> Rate:
+def _rate(text: str, written: str, _: ZoneInfo) -> Rate:
+    rate = _RATE.fullmatch(written)
+    if rate is None:
+        raise _no_expression(text)
     count = int(rate[1])
     if count == 0:
         raise InvalidExpressionError(f"the rate in {text!r} must be above 0")
@@ -195,6 +195,8 @@ def _rate(text: str, rate: re.Match[str]) -> Rate:
 
 
 def _at(text: str, written: str, zone: ZoneInfo) -> At:
+    if not _AT.fullmatch(written):
+        raise _no_expression(text)
     try:
         local = datetime.fromisoformat(written)
     except ValueError:
@@ -212,7 +214,8 @@ def _instant(local: datetime, zone: ZoneInfo) -> datetime | None:
     return instant if back == local else None
 
 
-def _cron(text: str, fields: list[str], zone: ZoneInfo) -> Cron:
+def _cron(text: str, written: str, zone: ZoneInfo) -> Cron:
+    fields = written.split()
     if len(fields) != 6:
         raise InvalidExpressionError(
             f"{text!r} must have six fields: minutes hours day-of-month month "
@@ -279,3 +282,15 @@ def _nearest_weekday(day: date, number: int, last: int) -> int:
     if weekday == 7:
         return number + 1 if number < last else number - 2
     return number
+
+
+def _no_expression(text: str) -> InvalidExpressionError:
+    return InvalidExpressionError(f"{text!r} is no rate, cron or at expression")
+
+
+KINDS: Final[Mapping[str, Callable[[str, str, ZoneInfo], Expression]]] = {
+    "rate": _rate,
+    "cron": _cron,
+    "at": _at,
+}
+"""The kinds of expressions."""

@@ -110,9 +110,9 @@ def _comparison(name: str, pattern: Json) -> Matches:
     if not isinstance(pattern, dict):
         return lambda value: _same(value, pattern)
     kind, operand = _only(name, pattern)
-    if kind not in _COMPARISONS:
+    if kind not in COMPARISONS:
         raise InvalidPatternError(f"Unrecognized match type {kind}, at {name}")
-    return _COMPARISONS[kind](name, operand)
+    return COMPARISONS[kind](name, operand)
 
 
 def _only(name: str, pattern: Mapping[str, Json]) -> tuple[str, Json]:
@@ -245,7 +245,7 @@ def _excluded(name: str, operand: Json) -> list[Matches]:
         texts = inner if isinstance(inner, list) else [inner]
         if not texts:
             raise InvalidPatternError(f"anything-but at {name} must not be empty")
-        return [_COMPARISONS[kind](name, each) for each in texts]
+        return [COMPARISONS[kind](name, each) for each in texts]
     values = operand if isinstance(operand, list) else [operand]
     if not values or not all(
         isinstance(each, str) or _is_number(each) for each in values
@@ -258,7 +258,7 @@ def _excluded(name: str, operand: Json) -> list[Matches]:
 
 
 _EXCLUDING: Final = ("prefix", "suffix", "equals-ignore-case", "wildcard")
-_COMPARISONS: Final[Mapping[str, Callable[[str, Json], Matches]]] = {
+COMPARISONS: Final[Mapping[str, Callable[[str, Json], Matches]]] = {
     "anything-but": _anything_but,
     "cidr": _cidr,
     "equals-ignore-case": _equals_ignore_case,
@@ -268,3 +268,4 @@ _COMPARISONS: Final[Mapping[str, Callable[[str, Json], Matches]]] = {
     "suffix": _suffix,
     "wildcard": _wildcard,
 }
+"""How a pattern can compare a value, beyond that it is the same."""

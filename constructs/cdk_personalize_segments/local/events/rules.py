@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
 
 SERVICE: Final = "events.amazonaws.com"
-_TARGETS: Final = ("lambda", "sns", "sqs", "states")
+TARGETS: Final = ("lambda", "sns", "sqs", "states")
+"""The services that rules can have as targets."""
 _FIELDS: Final = frozenset(
     {
         "Arn",
@@ -342,9 +343,9 @@ def _check_target(aws: "LocalAws", region: str, target: Mapping[str, Any]) -> No
             f"{', '.join(sorted(_FIELDS))}"
         )
     place = target["Arn"].split(":")[2:5]
-    if len(place) < 3 or place[0] not in _TARGETS:
+    if len(place) < 3 or place[0] not in TARGETS:
         raise NotImplementedError(
-            f"the target {target['Arn']}; there are targets of {', '.join(_TARGETS)}"
+            f"the target {target['Arn']}; there are targets of {', '.join(TARGETS)}"
         )
     if place[1:] != [region, aws.account_id]:
         raise NotImplementedError(

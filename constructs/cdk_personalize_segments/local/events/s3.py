@@ -18,6 +18,7 @@ from moto.s3 import notifications
 from moto.s3.models import FakeBucket, FakeDeleteMarker, S3Backend
 from moto.s3.responses import S3Response
 
+from cdk_personalize_segments.local.events import sources
 from cdk_personalize_segments.local.events.rules import Rules
 from cdk_personalize_segments.local.patching import patch
 from cdk_personalize_segments.local.untyped import Moto
@@ -219,7 +220,7 @@ class S3Events:
             await asyncio.sleep(delay)
         # Each time with an id of its own, so that nobody takes it for the object's.
         self._rules.emit(
-            "aws.s3",
+            sources.S3,
             detail_type,
             detail,
             region=bucket.region_name,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 _ACTIONS: Final = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+SOURCES: Final = ("sqs",)
+"""The services that functions can be invoked by through a mapping."""
 _SETTINGS: Final = frozenset(
     {
         "BatchSize",
@@ -109,7 +111,7 @@ class EventSourceMappings:
                 f"{', '.join(sorted(_SETTINGS))}"
             )
         source = settings.get("EventSourceArn", "")
-        if source.split(":")[2:3] != ["sqs"]:
+        if source.split(":")[2:3] != [*SOURCES]:
             raise NotImplementedError(
                 f"the event source {source}; queues are the only ones"
             )

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
 
 SERVICE: Final = "sns.amazonaws.com"
-_DELIVERED: Final = ("lambda", "sqs")
-_KEPT: Final = ("email", "email-json", "http", "https", "sms")
+DELIVERED: Final = ("lambda", "sqs")
+"""The protocols of subscriptions that messages are delivered by."""
+KEPT: Final = ("email", "email-json", "http", "https", "sms")
+"""The protocols whose messages are kept, for tests to read."""
 _TOPIC: Final = frozenset({"DisplayName", "KmsMasterKeyId", "Policy"})
 _SUBSCRIPTION: Final = frozenset(
     {"FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy"}
@@ -103,10 +105,10 @@ class Topics:
         def subscribe_checked(
             backend: Moto, topic_arn: str, endpoint: str, protocol: str
         ) -> Moto:
-            if protocol not in (*_DELIVERED, *_KEPT):
+            if protocol not in (*DELIVERED, *KEPT):
                 raise NotImplementedError(
                     f"a subscription by {protocol}; there are "
-                    f"{', '.join((*_DELIVERED, *_KEPT))}"
+                    f"{', '.join((*DELIVERED, *KEPT))}"
                 )
             return subscribe(backend, topic_arn, endpoint, protocol)
 
@@ -163,7 +165,7 @@ class Topics:
     ) -> None:
         now = self._aws.clock.now()
         topic_arn = subscription.topic_arn
-        if subscription.protocol in _KEPT:
+        if subscription.protocol in KEPT:
             self.messages.append(
                 Message(
                     topic_arn=topic_arn,

@@ -86,12 +86,14 @@ class ResourceType(ABC):
             below.
         replaced_on: The top-level properties whose change makes a new resource.
         stack_tags: Whether the stack's tags are added to its `Tags`.
+        kept: What of it is only kept and read back, though AWS acts on it.
     """
 
     type: ClassVar[str]
     honoured: ClassVar[frozenset[str]]
     replaced_on: ClassVar[frozenset[str]] = frozenset()
     stack_tags: ClassVar[bool] = False
+    kept: ClassVar[str | None] = None
 
     @abstractmethod
     def create(self, place: Place, logical_id: str, new: Properties) -> str:

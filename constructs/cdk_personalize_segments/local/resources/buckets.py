@@ -50,6 +50,7 @@ class Bucket(ResourceType):
     """AWS::S3::Bucket."""
 
     type = "AWS::S3::Bucket"
+    kept = "lifecycle rules, encryption, ACLs and public access blocks"
     honoured = frozenset(
         {
             "AccessControl",

@@ -18,6 +18,7 @@ class Database(ResourceType):
     """AWS::Glue::Database."""
 
     type = "AWS::Glue::Database"
+    kept = "all of it, since nothing queries it here"
     honoured = frozenset(
         {
             "CatalogId",
@@ -58,6 +59,7 @@ class Table(ResourceType):
     """AWS::Glue::Table, with the format of its files and its partition keys."""
 
     type = "AWS::Glue::Table"
+    kept = "all of it, since nothing queries it here"
     honoured = frozenset(
         {
             "CatalogId",

@@ -21,6 +21,7 @@ class Key(ResourceType):
     """AWS::KMS::Key."""
 
     type = "AWS::KMS::Key"
+    kept = "all but its policy, since nothing is encrypted"
     honoured = frozenset(
         {
             "Description",

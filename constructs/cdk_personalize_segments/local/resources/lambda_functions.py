@@ -47,6 +47,7 @@ class Function(ResourceType):
     """AWS::Lambda::Function, in Python."""
 
     type = "AWS::Lambda::Function"
+    kept = "`Architectures`, `EphemeralStorage` and `TracingConfig`"
     honoured = frozenset(
         {
             "Architectures",

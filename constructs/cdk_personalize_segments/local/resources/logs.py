@@ -22,6 +22,7 @@ class LogGroup(ResourceType):
     """AWS::Logs::LogGroup."""
 
     type = "AWS::Logs::LogGroup"
+    kept = "`KmsKeyId`, `LogGroupClass` and `RetentionInDays`"
     honoured = frozenset(
         {
             "DeletionProtectionEnabled",
@@ -106,6 +107,7 @@ class MetricFilter(ResourceType):
     """AWS::Logs::MetricFilter, which is kept; no metrics are made of log lines."""
 
     type = "AWS::Logs::MetricFilter"
+    kept = "all of it, since there are no metrics"
     honoured = frozenset(
         {
             "FilterName",
@@ -152,6 +154,7 @@ class QueryDefinition(ResourceType):
     """AWS::Logs::QueryDefinition, a saved query."""
 
     type = "AWS::Logs::QueryDefinition"
+    kept = "all of it, since queries do not run"
     honoured = frozenset(
         {
             "LogGroupNames",

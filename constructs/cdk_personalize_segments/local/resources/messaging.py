@@ -55,6 +55,7 @@ class Queue(ResourceType):
     """AWS::SQS::Queue, a standard one."""
 
     type = "AWS::SQS::Queue"
+    kept = "that messages are encrypted; the key's policy counts"
     honoured = frozenset(
         {
             "DelaySeconds",
@@ -168,6 +169,7 @@ class Topic(ResourceType):
     """AWS::SNS::Topic, a standard one."""
 
     type = "AWS::SNS::Topic"
+    kept = "that messages are encrypted; the key's policy counts"
     honoured = frozenset(
         {
             "DisplayName",

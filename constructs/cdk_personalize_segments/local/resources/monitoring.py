@@ -68,6 +68,7 @@ class Alarm(_AnyAlarm):
     """AWS::CloudWatch::Alarm, of a metric or of metric maths."""
 
     type = "AWS::CloudWatch::Alarm"
+    kept = "all of it, since there are no metrics; SetAlarmState changes the state"
     parameters = METRIC_ALARM
     put = "put_metric_alarm"
     honoured = (METRIC_ALARM - _STRUCTURED) | {
@@ -94,6 +95,7 @@ class CompositeAlarm(_AnyAlarm):
     """AWS::CloudWatch::CompositeAlarm."""
 
     type = "AWS::CloudWatch::CompositeAlarm"
+    kept = "all of it, since alarms are not evaluated; SetAlarmState changes the state"
     parameters = COMPOSITE_ALARM
     put = "put_composite_alarm"
     honoured = (COMPOSITE_ALARM - _STRUCTURED) | {"Tags.Key", "Tags.Value"}
@@ -103,6 +105,7 @@ class Dashboard(ResourceType):
     """AWS::CloudWatch::Dashboard."""
 
     type = "AWS::CloudWatch::Dashboard"
+    kept = "all of it, since there are no metrics"
     honoured = frozenset({"DashboardBody", "DashboardName"})
     replaced_on = frozenset({"DashboardName"})
 

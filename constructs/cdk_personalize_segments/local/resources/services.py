@@ -110,6 +110,7 @@ class Repository(ResourceType):
     """AWS::ECR::Repository, of which only `cdk bootstrap` makes one."""
 
     type = "AWS::ECR::Repository"
+    kept = "all of it, since there are no images"
     honoured = frozenset(
         {
             "ImageTagMutability",

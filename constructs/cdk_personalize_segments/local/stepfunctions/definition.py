@@ -33,9 +33,10 @@ from cdk_personalize_segments.local.untyped import Json
 _LONGEST_NAME: Final = 80
 _LANGUAGE: Final = "JSONata"
 
-_MACHINE: Final = frozenset(
+MACHINE_FIELDS: Final = frozenset(
     {"Comment", "QueryLanguage", "StartAt", "States", "TimeoutSeconds", "Version"}
 )
+"""The fields of a definition itself that are honoured."""
 _ANY: Final = frozenset({"Type", "Comment", "QueryLanguage"})
 _ONWARD: Final = frozenset({"Next", "End", "Output", "Assign"})
 _CAUTIOUS: Final = frozenset({"Retry", "Catch"})
@@ -64,8 +65,11 @@ _NEEDED: Final[Mapping[str, frozenset[str]]] = {
     "Task": frozenset({"Arguments", "Resource"}),
 }
 _CHOICE: Final = frozenset({"Condition", "Next", "Output", "Assign", "Comment"})
-_CATCHER: Final = frozenset({"ErrorEquals", "Next", "Output", "Assign", "Comment"})
-_RETRIER: Final = frozenset(
+CATCHER_FIELDS: Final = frozenset(
+    {"ErrorEquals", "Next", "Output", "Assign", "Comment"}
+)
+"""The fields of a rule in Catch that are honoured."""
+RETRIER_FIELDS: Final = frozenset(
     {
         "BackoffRate",
         "Comment",
@@ -76,6 +80,7 @@ _RETRIER: Final = frozenset(
         "MaxDelaySeconds",
     }
 )
+"""The fields of a rule in Retry that are honoured."""
 # Fields that hold expressions, at the state itself.
 _EVALUATED: Final = (
     "Arguments",
@@ -139,7 +144,7 @@ class _Check:
         self._names: set[str] = set()
 
     def machine(self, machine: Mapping[str, Any]) -> None:
-        check_fields(machine, _MACHINE, "")
+        check_fields(machine, MACHINE_FIELDS, "")
         if self._language not in ("JSONPath", _LANGUAGE):
             raise wrong(f"there is no QueryLanguage {self._language!r}", "")
         timeout = machine.get("TimeoutSeconds")
@@ -234,7 +239,7 @@ class _Check:
         retriers = state.get("Retry", [])
         for position, retrier in enumerate(retriers):
             place = f"{at}/Retry[{position}]"
-            check_fields(retrier, _RETRIER, place)
+            check_fields(retrier, RETRIER_FIELDS, place)
             _error_names(retrier, place, last=position == len(retriers) - 1)
             _retry_numbers(retrier, place)
 
@@ -242,7 +247,7 @@ class _Check:
         catchers = state.get("Catch", [])
         for position, catcher in enumerate(catchers):
             place = f"{at}/Catch[{position}]"
-            check_fields(catcher, _CATCHER, place)
+            check_fields(catcher, CATCHER_FIELDS, place)
             _error_names(catcher, place, last=position == len(catchers) - 1)
             if "Next" not in catcher:
                 raise wrong("a catcher needs Next", place)

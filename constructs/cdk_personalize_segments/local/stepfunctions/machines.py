@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 _INITIAL: Final = "INITIAL"
 _VERSION: Final = re.compile(r"(?P<machine>.+):(?P<number>[1-9]\d*)")
-_LOG_LEVELS: Final = ("ALL", "ERROR", "FATAL", "OFF")
+LOG_LEVELS: Final = ("ALL", "ERROR", "FATAL", "OFF")
+"""What a state machine can log."""
 
 
 class InvalidDefinition(AWSError):  # noqa: N818
@@ -323,7 +324,7 @@ def _check_logging(backend: Moto, configuration: Mapping[str, Any] | None) -> No
     if not configuration:
         return
     level = configuration.get("level", "OFF")
-    if level not in _LOG_LEVELS:
+    if level not in LOG_LEVELS:
         raise InvalidLoggingConfiguration(
             f"Invalid Logging Configuration: there is no level {level}"
         )

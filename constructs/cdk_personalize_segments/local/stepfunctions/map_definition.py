@@ -34,6 +34,9 @@ READERS: Final[Mapping[str, frozenset[str]]] = {
     LIST_OBJECTS: frozenset({"Bucket", "Prefix"}),
 }
 """What an ItemReader can call, and with which arguments."""
+DISTRIBUTED: Final = "DISTRIBUTED"
+MODES: Final = (DISTRIBUTED, "INLINE")
+"""How a Map state can run its iterations."""
 INPUT_TYPES: Final = ("CSV", "JSON", "JSONL")
 """The formats of S3 objects that an ItemReader reads."""
 DELIMITERS: Final[Mapping[str, str]] = {
@@ -58,7 +61,7 @@ _NOT_IN_LABELS: Final = frozenset(' <>{}[]?*"#%\\^|~`$&,;:/')
 def is_distributed(state: Mapping[str, Any]) -> bool:
     """Tell whether a Map state runs its iterations as child executions."""
     config = state["ItemProcessor"].get("ProcessorConfig", {})
-    return bool(config.get("Mode") == "DISTRIBUTED")
+    return bool(config.get("Mode") == DISTRIBUTED)
 
 
 def check_mode(state: Mapping[str, Any], at: str) -> None:
@@ -74,8 +77,8 @@ def check_mode(state: Mapping[str, Any], at: str) -> None:
     config = state["ItemProcessor"].get("ProcessorConfig", {})
     place = f"{at}/ItemProcessor/ProcessorConfig"
     check_fields(config, frozenset({"ExecutionType", "Mode"}), place)
-    if config.get("Mode", "INLINE") not in ("DISTRIBUTED", "INLINE"):
-        raise wrong("Mode is INLINE or DISTRIBUTED", f"{place}/Mode")
+    if config.get("Mode", "INLINE") not in MODES:
+        raise wrong(f"Mode is {' or '.join(MODES)}", f"{place}/Mode")
     if is_distributed(state):
         if config.get("ExecutionType") != "STANDARD":
             raise wrong(
