@@ -14,7 +14,7 @@ DATA ?=
 QUERIES ?=
 CDK := node_modules/.bin/cdk
 
-.PHONY: setup demo bench test test-all test-lowest lint format synth lock clean
+.PHONY: setup demo bench test test-all test-lowest lint format synth lock moto-names docs-tables clean
 
 setup: $(READY) $(CDK)
 
@@ -35,7 +35,7 @@ $(CDK): package-lock.json $(READY)
 demo: setup
 	@$(BIN)/python examples/demo.py $(if $(DATA),--data "$(DATA)") $(if $(QUERIES),--queries "$(QUERIES)")
 
-# Nothing else should run meanwhile; it takes some 5 minutes.
+# Nothing else should run meanwhile; it takes some 8 minutes.
 bench: setup
 	@$(BIN)/python benchmarks/bench.py
 
@@ -72,6 +72,14 @@ lock: setup
 		--no-annotate --no-emit-index-url --extra cli --extra local --group dev \
 		pyproject.toml -o requirements/dev.txt
 	@$(BIN)/npm install --package-lock-only --omit-lockfile-registry-resolved --silent
+
+# What local AWS replaces in moto: after a change of the bridges or of moto's version.
+moto-names: setup
+	@$(BIN)/python -m cdk_personalize_segments.local.moto_names
+
+# The table in docs/local-aws.md: after a change of what local AWS honours.
+docs-tables: setup
+	@$(BIN)/python docs/generate_local_aws.py
 
 clean:
 	@rm -rf $(VENV) $(VENV)-lowest node_modules cdk.out dist

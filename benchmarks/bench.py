@@ -19,6 +19,9 @@ _CASES: Final = Path(__file__).with_name("cases.py")
 LAMBDA_SLOWDOWN: Final = 2.0
 S3_BYTES_PER_SECOND: Final = 50_000_000
 S3_REQUEST_SECONDS: Final = 0.03
+# Of which so much is computing, which nothing overlaps; how many wait at once.
+S3_REQUEST_CPU_SECONDS: Final = 0.005
+S3_REQUESTS_AT_ONCE: Final = 8
 # Of the functions, as the pipeline defines them.
 TIMEOUT_SECONDS: Final = 900
 MEMORY_MB: Final = {"prepare": 1769, "collect": 1769, "finish": 512}
@@ -40,6 +43,7 @@ class Sizes(NamedTuple):
     users: int
     part: int
     parts: int
+    files: int
     repetitions: int
 
 
@@ -52,6 +56,7 @@ FULL: Final = Sizes(
     users=50_000,
     part=500,
     parts=1000,
+    files=5_000,
     repetitions=3,
 )
 QUICK: Final = Sizes(
@@ -63,6 +68,7 @@ QUICK: Final = Sizes(
     users=100,
     part=20,
     parts=3,
+    files=20,
     repetitions=1,
 )
 
@@ -155,8 +161,11 @@ def _prepare_speed(runner: Runner, sizes: Sizes) -> Iterator[Row]:
     runs = {"queries": sizes.attributes, "times": sizes.attribute_runs}
     for kind, arguments, limit in (
         ("item", {"queries": sizes.items}, 1.5),
+        ("item, escapes", {"queries": sizes.items // 5}, 1.5),
         ("item, filter values", {"queries": sizes.items // 5}, None),
         ("attribute", runs, 2.5),
+        ("attribute, escapes", runs, 2.5),
+        ("attribute, number", runs, None),
         ("attribute, filter values", runs, None),
     ):
         prepared, parsed, decoded = runner.alternately(
@@ -281,22 +290,41 @@ def _timeouts(
     finish: dict[str, Any],
 ) -> Iterator[Row]:
     refused = runner.run("refuse_queries", kind="unusable", queries=sizes.items // 5)
-    many = runner.run("prepare_files", queries=max(sizes.items, 10_000))
+    most = [
+        runner.run(
+            "prepare_files",
+            kind=kind,
+            files=sizes.files,
+            lines=2 * sizes.items,
+            different=different,
+        )
+        for kind, different in (
+            ("item, 1 KB of numbers", sizes.items),
+            ("attribute, 1 KB of numbers", sizes.attributes),
+        )
+    ]
     units = [
         ("prepare", f"{_bytes(longest['bytes'])} of queries", longest),
-        ("prepare", f"{many['files']:,} query files", many),
+        *(
+            (
+                "prepare",
+                f"{_bytes(each['bytes'])} in {sizes.files:,} files, half of it repeats",
+                each,
+            )
+            for each in most
+        ),
         ("collect", "the line of most users", _middle(largest)),
         ("finish", f"{sizes.parts:,} parts", {**finish, "seconds": _each(finish)}),
     ]
     if sizes is FULL:
         endless = 20 * sizes.items
-        most = runner.run("refuse_queries", kind="repeated", queries=endless)["lines"]
-        scale = most / refused["units"]
+        read = runner.run("refuse_queries", kind="repeated", queries=endless)["lines"]
+        scale = read / refused["units"]
         worst = {
             key: refused[key] * scale
-            for key in ("seconds", "bytesRead", "bytesWritten", "requests")
+            for key in ("seconds", "bytesRead", "bytesWritten", "requests", "atOnce")
         }
-        units.insert(1, ("prepare", f"{most:,} bad lines, then refuses", worst))
+        units.insert(1, ("prepare", f"{read:,} bad lines, then refuses", worst))
     for function, what, found in units:
         estimate = _on_lambda(function, found)
         ratio = estimate / TIMEOUT_SECONDS
@@ -313,10 +341,13 @@ def _timeouts(
 def _on_lambda(function: str, found: dict[str, Any]) -> float:
     share = min(1.0, MEMORY_MB[function] / MEMORY_MB_OF_ONE_CPU)
     moved = found["bytesRead"] + found["bytesWritten"]
+    at_once = found["atOnce"]
+    waiting = S3_REQUEST_SECONDS - S3_REQUEST_CPU_SECONDS
     return float(
         found["seconds"] * LAMBDA_SLOWDOWN / share
         + moved / S3_BYTES_PER_SECOND
-        + found["requests"] * S3_REQUEST_SECONDS
+        + (found["requests"] - at_once) * S3_REQUEST_SECONDS
+        + at_once * (S3_REQUEST_CPU_SECONDS + waiting / S3_REQUESTS_AT_ONCE)
     )
 
 

@@ -59,7 +59,8 @@ class Pipeline:
             limits.ITEM_ATTRIBUTE_AFFINITY if attributes else limits.ITEM_AFFINITY
         )
         self.s3 = s3
-        self.filter = fakes.FILTER if "filter values" in kind else None
+        filtered = "filter values" in kind or kind == "item, 1 KB of numbers"
+        self.filter = fakes.FILTER if filtered else None
         self.per_part = limits.QUERIES_PER_FILE[self.recipe]
         self._real = fakes.install(s3, self.recipe, with_real_clients=real_clients)
         self._execution: dict[str, str] = {}
@@ -152,8 +153,7 @@ def prepare_queries(
     timer = Timer(s3)
     for _ in range(times):
         s3.clear("input/")
-        s3.requests.clear()
-        s3.bytes_written = s3.bytes_read = 0
+        s3.forget()
         with timer.running():
             result = pipeline.prepare()
         _check(result["outcome"] == "ready", result["failure"])
@@ -161,21 +161,22 @@ def prepare_queries(
     return _found(timer, queries * times, s3, bytes=made.size)
 
 
-def prepare_files(queries: int) -> dict[str, Any]:
-    """Prepare a run of as many query files as one may have, read in the same way."""
+def prepare_files(kind: str, files: int, lines: int, different: int) -> dict[str, Any]:
+    """Prepare a run of many files with so many lines, of which some repeat others."""
     s3 = fakes.S3(keeps=False)
-    pipeline = Pipeline(s3, "item")
-    files = limits.MAX_QUERY_FILES
-    each = queries // files
+    pipeline = Pipeline(s3, kind)
+    each, size = lines // files, 0
     for file in range(files):
-        key = f"{_FOLDER}{file:05d}.jsonl"
-        s3.put(fakes.INPUT_BUCKET, key, content.queries("item", each, file * each))
+        made = content.queries(kind, each, file * each % different)
+        s3.put(fakes.INPUT_BUCKET, f"{_FOLDER}{file:05d}.jsonl", made)
+        size += made.size
     timer = Timer(s3)
     with timer.running():
         result = pipeline.prepare()
     _check(result["outcome"] == "ready", result["failure"])
-    _check(result["run"]["queries"] == files * each, "queries are lost")
-    return _found(timer, files * each, s3, files=files)
+    _check(result["run"]["queries"] == lines, "queries are lost")
+    _check(result["run"]["distinct"] == different, "not as many are different")
+    return _found(timer, lines, s3, bytes=size)
 
 
 def parse_queries(
@@ -327,8 +328,7 @@ def finish_parts(parts: int, times: int) -> dict[str, Any]:
         pipeline.collect(run, part)
     timer = Timer(s3)
     for _ in range(times):
-        s3.requests.clear()
-        s3.bytes_written = s3.bytes_read = 0
+        s3.forget()
         with timer.running():
             result = pipeline.finish(run)
         _check(result["outcome"] == "succeeded", result["failure"])
@@ -362,6 +362,7 @@ def _found(timer: Timer, units: int, s3: fakes.S3, **more: Any) -> dict[str, Any
         "units": units,
         "peak": _peak(),
         "requests": s3.requests.total(),
+        "atOnce": s3.at_once,
         "bytesRead": s3.bytes_read,
         "bytesWritten": s3.bytes_written,
         **more,

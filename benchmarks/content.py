@@ -24,12 +24,27 @@ _VALUES: Final = rb', "filterValues": {"COUNTRY": "\"Japan\",\"France\""}'
 _MANY_VALUES: Final = b', "filterValues": {"COUNTRY": "%b"}' % b",".join(
     rb"\"country%04d\"" % each for each in range(121)
 )
+# What takes longest to read of what is taken, in lines of just under 1 KB.
+_NUMBERS: Final = b', "filterValues": {"COUNTRY": "%b"}' % b",".join(
+    b"%d" % (each % 10) for each in range(472)
+)
+_CONDITIONS: Final = b"".join(b" AND ITEMS.year=%d" % (each % 10) for each in range(56))
+# As `json.dumps` writes what is not ASCII.
+_ESCAPED: Final = _ATTRIBUTES.replace(b"Comedy", rb"Com\u00e9die")
+_WITH_NUMBER: Final = _ATTRIBUTES.replace(rb"\"%08d\"", b"%08d")
 # The number of the line goes in at the only place for one.
 QUERIES: Final = {
     "item": b'{"itemId": "%08d"}\n',
+    "item, escapes": rb'{"itemId": "caf\u00e9 %08d"}' + b"\n",
     "item, filter values": b'{"itemId": "%%08d"%b}\n' % _VALUES,
     "item, 2 KB of filter values": b'{"itemId": "%%08d"%b}\n' % _MANY_VALUES,
+    "item, 1 KB of numbers": b'{"itemId": "%%08d"%b}\n' % _NUMBERS,
+    "attribute, 1 KB of numbers": (
+        b'{"itemAttributes": "ITEMS.series=%%08d%b"}\n' % _CONDITIONS
+    ),
     "attribute": b"{%b}\n" % _ATTRIBUTES,
+    "attribute, escapes": b"{%b}\n" % _ESCAPED,
+    "attribute, number": b"{%b}\n" % _WITH_NUMBER,
     "attribute, filter values": b"{%b%b}\n" % (_ATTRIBUTES, _VALUES),
     "repeated": b'{"itemId": "105"%.0a}\n',
     "unusable": b'{"itemID": "%08d"}\n',

@@ -1,6 +1,7 @@
 """S3 and Personalize within the process, so that only the functions are measured."""
 
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -57,7 +58,7 @@ class Body:
 
     def read(self, amount: int | None = None) -> bytes:
         """Read some bytes, or all; making them is no work of the function's."""
-        started = time.process_time()
+        started = time.thread_time()
         wanted = self._left if amount is None else min(amount, self._left)
         pieces, size = [self._rest], len(self._rest)
         while size < wanted:
@@ -66,8 +67,7 @@ class Body:
         data = b"".join(pieces)
         self._rest, data = data[wanted:], data[:wanted]
         self._left -= wanted
-        self._s3.bytes_read += wanted
-        self._s3.cpu += time.process_time() - started
+        self._s3.count_read(wanted, time.thread_time() - started)
         return data
 
     def iter_chunks(self, chunk_size: int = 1024) -> Iterator[bytes]:
@@ -97,6 +97,7 @@ class S3:
         cpu: The CPU seconds that making content took.
         bytes_read: How many bytes were read; likewise `bytes_written`.
         requests: How often each operation was called.
+        at_once: How many of these requests were made beside others.
     """
 
     def __init__(self, *, keeps: bool) -> None:
@@ -106,8 +107,32 @@ class S3:
         self.bytes_read = 0
         self.bytes_written = 0
         self.requests: Counter[str] = Counter()
+        self.at_once = 0
+        self._lock = threading.Lock()
         self._objects: dict[tuple[str, str], Content] = {}
         self._uploads: dict[str, list[bytes | int]] = {}
+
+    def forget(self) -> None:
+        """Count anew."""
+        self.requests.clear()
+        self.at_once = self.bytes_read = self.bytes_written = 0
+
+    def count_read(self, size: int, seconds: float) -> None:
+        """Count bytes that were read, and the time that making them took."""
+        with self._lock:
+            self.bytes_read += size
+            self.cpu += seconds
+
+    def _count(self, operation: str) -> None:
+        with self._lock:
+            self.requests[operation] += 1
+            # That is all that the functions have threads for.
+            if threading.current_thread() is not threading.main_thread():
+                self.at_once += 1
+
+    def _count_written(self, size: int) -> None:
+        with self._lock:
+            self.bytes_written += size
 
     def put(self, bucket: str, key: str, content: Content) -> None:
         """Put an object there, which is no request of a function."""
@@ -141,7 +166,7 @@ class S3:
         VersionId: str | None = None,  # noqa: N803
     ) -> dict[str, Any]:
         """Open an object."""
-        self.requests["GetObject"] += 1
+        self._count("GetObject")
         content = self._objects.get((Bucket, Key))
         if content is None:
             raise _error("NoSuchKey", "GetObject")
@@ -169,14 +194,14 @@ class S3:
         **_: object,
     ) -> dict[str, Any]:
         """Write an object."""
-        self.requests["PutObject"] += 1
-        self.bytes_written += len(Body)
+        self._count("PutObject")
+        self._count_written(len(Body))
         self.put(Bucket, Key, Held(Body) if self.keeps else _Dropped(len(Body)))
         return {"ETag": _ETAG, "VersionId": _VERSION_ID}
 
     def create_multipart_upload(self, **_: object) -> dict[str, str]:
         """Begin to write an object in pieces."""
-        self.requests["CreateMultipartUpload"] += 1
+        self._count("CreateMultipartUpload")
         upload = str(len(self._uploads))
         self._uploads[upload] = []
         return {"UploadId": upload}
@@ -189,8 +214,8 @@ class S3:
         **_: object,
     ) -> dict[str, str]:
         """Write a piece of an object."""
-        self.requests["UploadPart"] += 1
-        self.bytes_written += len(Body)
+        self._count("UploadPart")
+        self._count_written(len(Body))
         self._uploads[UploadId].append(Body if self.keeps else len(Body))
         return {"ETag": _ETAG}
 
@@ -203,7 +228,7 @@ class S3:
         **_: object,
     ) -> dict[str, str]:
         """Let an object that was written in pieces come to be."""
-        self.requests["CompleteMultipartUpload"] += 1
+        self._count("CompleteMultipartUpload")
         pieces = self._uploads.pop(UploadId)
         kept = [each for each in pieces if isinstance(each, bytes)]
         sizes = [each for each in pieces if isinstance(each, int)]
@@ -224,7 +249,7 @@ class S3:
         ContinuationToken: str = "",  # noqa: N803
     ) -> dict[str, Any]:
         """List objects."""
-        self.requests["ListObjectsV2"] += 1
+        self._count("ListObjectsV2")
         found, more = self._page(
             Bucket, Prefix, MaxKeys, ContinuationToken or StartAfter
         )
@@ -243,7 +268,7 @@ class S3:
         VersionIdMarker: str = "",  # noqa: N803
     ) -> dict[str, Any]:
         """List the versions of objects: each has one."""
-        self.requests["ListObjectVersions"] += 1
+        self._count("ListObjectVersions")
         found, more = self._page(Bucket, Prefix, MaxKeys, KeyMarker)
         version = {"IsLatest": True, "VersionId": _VERSION_ID}
         answer: dict[str, Any] = {
@@ -268,7 +293,7 @@ class S3:
 
     def delete_object(self, *, Bucket: str, Key: str, **_: object) -> None:  # noqa: N803
         """Delete an object."""
-        self.requests["DeleteObject"] += 1
+        self._count("DeleteObject")
         self._objects.pop((Bucket, Key), None)
 
 

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from mypy_boto3_personalize.client import PersonalizeClient
     from mypy_boto3_s3.client import S3Client
 
+# So many small objects are read at once, and as many written: most of their time is
+# waiting.
+S3_AT_ONCE: Final = 8
+
 # Standard mode on purpose: older SDKs default to one that does not retry
 # LimitExceededException.
 _PATIENT: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 8},
     connect_timeout=5,
     read_timeout=60,
+    max_pool_connections=2 * S3_AT_ONCE + 2,
 )
 # One call to create and one to describe fit into a function's minute even if neither
 # is answered; whoever called the function tries again.

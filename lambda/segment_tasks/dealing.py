@@ -22,6 +22,15 @@ def per_part(recipe: str, num_results: int) -> int:
     return min(limits.QUERIES_PER_FILE[recipe], max(1, planned))
 
 
+def too_large() -> str:
+    """Say that the query files have more bytes than one run reads."""
+    return (
+        f"The query files have more than {limits.MAX_QUERY_BYTES:,} bytes, "
+        "uncompressed and with repeated queries, and one run reads at most so many; "
+        f"remove repeated lines, or {_SPLIT}."
+    )
+
+
 class Deal:
     """The queries of one job, dealt out in order; the same query only once.
 
@@ -30,6 +39,7 @@ class Deal:
         most: How many different queries one job takes.
         lines: How many were added.
         distinct: How many different ones; not counted beyond what one job takes.
+        weight: How many bytes the query files have, uncompressed.
     """
 
     def __init__(self, recipe: str, num_results: int) -> None:
@@ -38,6 +48,7 @@ class Deal:
         self.most = self.per_part * limits.MAX_INPUT_FILES
         self.lines = 0
         self.distinct = 0
+        self.weight = 0
         self._num_results = num_results
         self._bytes = 0
         # Places for twice as many as one job takes, so that one is found quickly; all
@@ -50,6 +61,10 @@ class Deal:
     def parts(self) -> int:
         """How many parts the queries make."""
         return -(-self.distinct // self.per_part)
+
+    def weigh(self, size: int) -> None:
+        """Count bytes of the query files, uncompressed."""
+        self.weight += size
 
     def add(self, queries: list[bytes]) -> list[int]:
         """Add queries by their texts; return the number of each, from 0.
@@ -80,6 +95,8 @@ class Deal:
 
     def problem(self) -> str | None:
         """Say why this is more than one job takes, with the arithmetic, or None."""
+        if self.weight > limits.MAX_QUERY_BYTES:
+            return too_large()
         if self.distinct > self.most:
             return (
                 f"{self.distinct:,} queries at {self.per_part} a file (fewer, the more "

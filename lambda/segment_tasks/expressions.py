@@ -1,26 +1,33 @@
-r"""Expressions of Personalize: the item attributes of a query, and filters.
+r"""Expressions of Personalize: a query's attributes and filter values, and filters.
 
-A query's expression is `ITEMS.column = "value"`, repeated with `AND`. The developer
+The attributes are `ITEMS.column = "value"`, repeated with `AND`. The developer
 guide allows nothing else: no OR, no IN, no ranges. Where it is silent (the case of
 keywords and columns, numbers without quotes, what `\` may stand before) this parser
-takes what it finds.
+takes what it finds, and tells it as a doubt.
 """
 
 import re
 from typing import Final, NamedTuple
 
+_STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_NUMBER: Final = r"[-+]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?+\d++)?+"
 _TOKEN: Final = re.compile(
-    r"""
+    rf"""
       (?P<space>\s+)
-    | (?P<string>"(?:[^"\\]|\\.)*+")
+    | (?P<string>{_STRING.pattern})
     | (?P<unclosed>"(?:[^"\\]|\\.)*+\\?\Z)
-    | (?P<number>[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
+    | (?P<number>{_NUMBER}(?![\w.]))
     | (?P<word>[\w-]+(?:\.[\w-]+)*)
     | (?P<operator>[=!<>]=|<>|&&|\|\||.)
     """,
     re.VERBOSE | re.DOTALL,
 )
-_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# What most values are comes first, since it is read fastest.
+_VALUE: Final = (
+    r'(?:\d++,|"[^"\\]*+",)*+'
+    rf"\s*+(?:{_STRING.pattern}|{_NUMBER})\s*+"
+)
+_VALUES: Final = re.compile(f"{_VALUE}(?:,{_VALUE})*+", re.DOTALL)
 _PLACEHOLDER: Final = re.compile(r"\$(\w+)")
 _TYPOGRAPHIC_QUOTES: Final = frozenset(
     "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b"
@@ -29,7 +36,8 @@ _TYPOGRAPHIC_QUOTES: Final = frozenset(
 _RANGES: Final = frozenset({"<", ">", "<=", ">=", "BETWEEN"})
 
 _SPLIT_OR = (
-    "OR is not supported; write one query per alternative, each on a line of its own"
+    "OR and its like are not supported; write one query per alternative, each on a "
+    "line of its own"
 )
 _SPLIT_IN = (
     "IN is not supported, only = is; write one query per value, each on a line of "
@@ -41,11 +49,34 @@ _NO_NOT = (
 _NO_RANGE = "ranges are not supported, only = is; write one query per value"
 _QUOTE = 'write the value in double quotes, as in ITEMS.column = "value"'
 
-
-_USUAL_CONDITION: Final = r'ITEMS\.[\w-]++\s*+=\s*+"[^"\'\\]*+"'
-_USUAL: Final = re.compile(
-    rf"\s*+{_USUAL_CONDITION}(?:\s++AND\s++{_USUAL_CONDITION})*+\s*+"
+# The usual spelling, which leaves nothing open.
+_TEXT: Final = r'"[^"\'\\\x00-\x1f]++"'
+_CONDITION: Final = rf"ITEMS\.[A-Za-z0-9_]++ *+= *+{_TEXT}"
+_USUAL: Final = re.compile(rf" *+{_CONDITION}(?: ++AND ++{_CONDITION})*+ *+")
+_USUAL_VALUES: Final = re.compile(rf" *+{_TEXT}(?: *+, *+{_TEXT})*+ *+")
+# Any spelling that `parse` takes, since it takes its time.
+_COMPARISON: Final = (
+    r"(?ai:ITEMS)\.[\w-]++\s*+=\s*+"
+    rf"(?:{_STRING.pattern}|{_NUMBER}(?![\w.]))\s*+"
 )
+_RIGHT: Final = re.compile(
+    rf"\s*+{_COMPARISON}(?:(?ai:AND)\s++{_COMPARISON})*+", re.DOTALL
+)
+# What the documentation leaves open: around the strings, each of them seen as "" and
+# all behind a comma, and what to look at inside them. Patterns that begin with a set of
+# characters are searched for quickly.
+_OPEN_AROUND: Final = {
+    "numbers without quotes": re.compile(r"[=,]\s*+[-+.\d]"),
+    "AND or ITEMS in lower case": re.compile(
+        r"\A(?!(?:[\W\d]++|(?<=[\d.])[eE]|ITEMS\.[\w-]++|AND\b)*+\Z)"
+    ),
+    "AND without a space before it": re.compile('"AND', re.IGNORECASE),
+    "columns of other characters than A-Z, a-z, 0-9 and _": re.compile(
+        r"[Ss]\.[A-Za-z0-9_]*+[^A-Za-z0-9_\s=]"
+    ),
+    "white space other than spaces": re.compile(r"[^\S ]"),
+}
+_OPEN_INSIDE: Final = re.compile(r"[\\'\x00-\x1f](?:(?<=\\).)?", re.DOTALL)
 
 
 class Condition(NamedTuple):
@@ -198,7 +229,7 @@ def _value(token: _Token) -> str:
 def _expect_and(token: _Token) -> None:
     if token.keyword == "AND":
         return
-    if token.keyword in {"OR", "||"}:
+    if token.keyword in {"OR", "XOR", "|", "||"}:
         raise ExpressionError(_SPLIT_OR, token.position)
     if token.text in {"&&", "&", ",", ";"}:
         raise ExpressionError("write AND between conditions", token.position)
@@ -252,20 +283,34 @@ def check(text: str) -> list[str]:
     """
     if _USUAL.fullmatch(text):
         return []
-    parse(text)
-    tokens = _tokens(text)
-    words = [each.text for each in tokens if each.kind == "word"]
+    if not _RIGHT.fullmatch(text):
+        parse(text)
+    return _doubts(text)
+
+
+def check_values(text: str) -> list[str] | None:
+    """Check a filter value; return what the documentation leaves open, as `check`.
+
+    Returns:
+        None if it is not literals, separated by commas.
+    """
+    if _USUAL_VALUES.fullmatch(text):
+        return []
+    return _doubts(text) if _VALUES.fullmatch(text) else None
+
+
+def _doubts(text: str) -> list[str]:
+    strings = _STRING.findall(text)
+    around = "," + _STRING.sub('""', text)
+    inside = set(_OPEN_INSIDE.findall("".join(each[1:-1] for each in strings)))
     found = {
-        "numbers without quotes in itemAttributes": any(
-            each.kind == "number" for each in tokens
+        **{doubt: sign.search(around) for doubt, sign in _OPEN_AROUND.items()},
+        "empty values": '""' in strings,
+        "single quotes without a backslash": "'" in inside,
+        "backslashes within values": any(
+            each[0] == "\\" and each != "\\'" for each in inside
         ),
-        "AND or ITEMS in lower case in itemAttributes": any(
-            word != "AND" and not word.startswith("ITEMS.") for word in words
-        ),
-        "single quotes without a backslash in itemAttributes": any(
-            each.kind == "string" and re.search(r"(?<!\\)'", each.text)
-            for each in tokens
-        ),
+        "control characters within values": any(each[-1] < " " for each in inside),
     }
     return [doubt for doubt, is_there in found.items() if is_there]
 

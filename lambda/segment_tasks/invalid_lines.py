@@ -14,7 +14,8 @@ _IN_CAUSE: Final = 5
 class InvalidLines:
     """The problems found in the lines of query files, as they are found.
 
-    Use it in a `with` statement: the list is written at its end, if there is any.
+    Use it in a `with` statement: the list is written at its end, if there is any, also
+    if the run is refused for another reason.
     """
 
     def __init__(self, places: Locations, run: str) -> None:
@@ -57,6 +58,16 @@ class InvalidLines:
             f"{uri(self._bucket, self._key)}; correct them and start again."
         )
 
+    def mentioned(self, stopped: InvalidInput) -> InvalidInput:
+        """Return the reason for which reading stopped, with what was found before."""
+        if not self.count:
+            return stopped
+        return InvalidInput(
+            f"{stopped} Of what was read before, {counted(self.count, 'line')} cannot "
+            f"be used, listed in {uri(self._bucket, self._key)}: "
+            f"{'; '.join(self._first)}."
+        )
+
     def __enter__(self) -> Self:
         """Begin the list."""
         return self
@@ -67,6 +78,10 @@ class InvalidLines:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write the list, if there is any."""
-        if self._writer is not None:
-            self._writer.__exit__(kind, error, traceback)
+        """Write the list, if there is any; drop it where the run is tried again."""
+        if self._writer is None:
+            return
+        if error is None or isinstance(error, InvalidInput):
+            self._writer.publish()
+        else:
+            self._writer.drop()

@@ -1,6 +1,7 @@
 """Objects in S3, read and written as streams."""
 
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ class Version(NamedTuple):
     key: str
     id: str | None
     etag: str
+    size: int
 
 
 class ObjectReader:
@@ -84,6 +86,13 @@ class ObjectReader:
                 failures += 1
                 if failures > _MAX_RESUMPTIONS:
                     raise
+
+    def hold(self) -> None:
+        """Take the object into memory, where `chunks` finds it."""
+        try:
+            self._opened = io.BytesIO(self._opened.read())
+        except CONNECTION_ERRORS:
+            self._opened = None
 
     def _body(self, position: int) -> Any:  # noqa: ANN401
         body, self._opened = self._opened, None
@@ -246,7 +255,8 @@ def versions(bucket: str, prefix: str) -> Iterator[Version]:
         for each in answer.get("Versions", []):
             if each["IsLatest"]:
                 version = None if each["VersionId"] == "null" else each["VersionId"]
-                yield Version(each["Key"], version, each["ETag"].strip('"'))
+                etag = each["ETag"].strip('"')
+                yield Version(each["Key"], version, etag, each["Size"])
         if not answer.get("IsTruncated"):
             return
         request["KeyMarker"] = answer["NextKeyMarker"]

@@ -1,12 +1,15 @@
 """The parts of a job's input, and the record of which lines ask what."""
 
 from array import array
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from types import TracebackType
 from typing import Any, Final, Self
 
 from . import objects
+from .clients import S3_AT_ONCE
 from .dealing import Deal
 from .locations import Locations
 
@@ -33,6 +36,8 @@ class PartsWriter:
         self._input: objects.ObjectWriter | None = None
         self._stretches: list[dict[str, Any]] = []
         self._written: set[str] = set()
+        self._pool = ThreadPoolExecutor(S3_AT_ONCE)
+        self._pending: deque[Future[None]] = deque()
         self._stopped = False
         # Of each line that repeats a query: the query's number, the line's among all,
         # its file and its number there. As bare numbers, since there may be many.
@@ -70,6 +75,8 @@ class PartsWriter:
         if self._filled:
             self._finish_part()
         self._write_repeats()
+        while self._pending:
+            self._pending.popleft().result()
         places, bucket = self._places, self._places.input_bucket
         for folder in (places.input_folder(self._run), places.plan_folder(self._run)):
             for key in objects.keys(bucket, folder):
@@ -109,33 +116,41 @@ class PartsWriter:
 
     def _finish_part(self) -> None:
         if self._input:
-            self._input.publish()
+            self._later(self._input.publish)
         key = self._places.part_index(self._run, self._part)
-        self._write_lines(key, self._stretches)
+        self._later(self._write_lines, self._writer(key), self._stretches)
         self._input, self._stretches, self._filled = None, [], 0
         self._part += 1
 
     def _write_repeats(self) -> None:
-        numbers, ids, files, lines = self._repeats
+        numbers, ids, files, places = self._repeats
         # Sorting is stable: the lines of a query stay in their order.
         order = sorted(range(len(numbers)), key=numbers.__getitem__)
         size = self._deal.per_part
         for part, repeats in groupby(order, lambda each: numbers[each] // size):
-            self._write_lines(
-                self._places.part_repeats(self._run, part),
-                (
-                    {
-                        "query": numbers[each] % size,
-                        "id": ids[each] + 1,
-                        "file": self._files[files[each]],
-                        "line": lines[each],
-                    }
-                    for each in repeats
-                ),
+            key = self._places.part_repeats(self._run, part)
+            lines = (
+                {
+                    "query": numbers[each] % size,
+                    "id": ids[each] + 1,
+                    "file": self._files[files[each]],
+                    "line": places[each],
+                }
+                for each in list(repeats)
             )
+            self._later(self._write_lines, self._writer(key), lines)
 
-    def _write_lines(self, key: str, lines: Iterable[dict[str, Any]]) -> None:
-        with self._writer(key) as writer:
+    def _later(self, do: Callable[..., None], *given: object) -> None:
+        """Do something beside what follows; not too much may be undone."""
+        if len(self._pending) == S3_AT_ONCE:
+            self._pending.popleft().result()
+        self._pending.append(self._pool.submit(do, *given))
+
+    @staticmethod
+    def _write_lines(
+        writer: objects.ObjectWriter, lines: Iterable[dict[str, Any]]
+    ) -> None:
+        with writer:
             for line in lines:
                 writer.write(objects.json_line(line))
 
@@ -155,6 +170,7 @@ class PartsWriter:
     ) -> None:
         """Drop what is unfinished; after an error, all that was written."""
         self.stop()
+        self._pool.shutdown()
         if error is not None:
             for key in self._written:
                 objects.delete(self._places.input_bucket, key)

@@ -4,10 +4,11 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, Final
 
 from . import execution_input, limits, models, objects, plans, sources
-from .dealing import Deal
+from .dealing import Deal, too_large
 from .execution_input import Request
 from .failures import AccessDenied, InvalidInput, RunFailure, counted, describe
 from .invalid_lines import InvalidLines
@@ -23,7 +24,7 @@ _log = logging.getLogger(__name__)
 # How much of a function's time is left for what comes after reading.
 _RESERVE_SECONDS: Final = 120
 # Whoever has so many times more lines than a run takes is told without all of them.
-_FAR: Final = 5
+_FAR: Final = 2
 # So many files are named in a note.
 _NAMED: Final = 20
 
@@ -96,22 +97,14 @@ class _Preparation:
     ) -> None:
         """Check all query files, and deal out their queries."""
         skip = self._defaults["skipInvalidLines"]
-        with InvalidLines(self._places, self.name) as invalid:
-            for version in sources.find(asked, self._places):
-                before = deal.lines
-                source = _Source(self._places.input_bucket, version, self._context)
-                for found in read(source.chunks(), recipe, placeholders):
-                    if isinstance(found, Bad):
-                        invalid.add(version.key, found.line, found.problems)
-                        if found.is_last:
-                            self._unread.append(f"{version.key}, line {found.line}")
-                        if not skip:
-                            parts.stop()
-                    else:
-                        parts.add(version.key, found.line, found.queries)
-                        self._doubts.update(found.doubts)
-                    _check_far(deal.lines + invalid.count)
-                self._sources.append(source.record(deal.lines - before))
+        files = sources.find(asked, self._places)
+        invalid = InvalidLines(self._places, self.name)
+        try:
+            with invalid:
+                self._read_files(files, recipe, placeholders, deal, parts, invalid)
+        except InvalidInput as stopped:
+            self.invalid_lines = invalid.summary(skipped=False)
+            raise invalid.mentioned(stopped) from None
         self.invalid_lines = invalid.summary(skipped=skip)
         if invalid.count and not (skip and deal.lines):
             raise invalid.refusal()
@@ -124,6 +117,39 @@ class _Preparation:
             )
         if problem := deal.problem():
             raise InvalidInput(problem)
+
+    def _read_files(
+        self,
+        files: list[objects.Version],
+        recipe: str,
+        placeholders: frozenset[str],
+        deal: Deal,
+        parts: PartsWriter,
+        invalid: InvalidLines,
+    ) -> None:
+        def weigh(size: int) -> None:
+            deal.weigh(size)
+            if deal.weight > limits.MAX_QUERY_BYTES:
+                raise InvalidInput(too_large())
+
+        bucket = self._places.input_bucket
+        with closing(sources.opened(bucket, files)) as opened:
+            for each in opened:
+                before = deal.lines
+                source = _Source(bucket, each, self._context)
+                key = each.version.key
+                for found in read(source.chunks(), recipe, placeholders, weigh):
+                    if isinstance(found, Bad):
+                        invalid.add(key, found.line, found.problems)
+                        if found.is_last:
+                            self._unread.append(f"{key}, line {found.line}")
+                        if not self._defaults["skipInvalidLines"]:
+                            parts.stop()
+                    else:
+                        parts.add(key, found.line, found.queries)
+                        self._doubts.update(found.doubts)
+                    _check_far(deal.lines + invalid.count)
+                self._sources.append(source.record(deal.lines - before))
 
     def _run(
         self, request: Request, version: SolutionVersion, deal: Deal
@@ -186,14 +212,14 @@ class _Preparation:
 class _Source:
     """One version of a query file."""
 
-    def __init__(self, bucket: str, version: objects.Version, context: Context) -> None:
-        self._location = uri(bucket, version.key)
-        self._key = version.key
+    def __init__(self, bucket: str, source: sources.Source, context: Context) -> None:
+        self._key = source.version.key
+        self._location = uri(bucket, self._key)
         self._context = context
         self._digest = hashlib.sha256()
         self._read = 0
         try:
-            self._reader = objects.ObjectReader(bucket, version.key, version)
+            self._reader = source.open()
         except FileNotFoundError:
             raise self._gone() from None
 

@@ -23,13 +23,26 @@ EXAMPLES: Final = {
 }
 _FILTER_VALUES: Final = "filterValues"
 _FILTER_EXAMPLE: Final = r'"filterValues": {"COUNTRY": "\"Japan\",\"France\""}'
-# The guide shows quoted literals only; how numbers are written is not documented,
-# so both forms pass.
-_NUMBER: Final = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
-_STRING: Final = r'"(?:[^"\\]|\\.)*"'
-_LITERAL: Final = rf"(?:{_STRING}|{_NUMBER})"
-_LITERALS: Final = re.compile(rf"\s*{_LITERAL}\s*(?:,\s*{_LITERAL}\s*)*", re.DOTALL)
-_QUOTED: Final = re.compile(rf"\s*{_STRING}\s*(?:,\s*{_STRING}\s*)*", re.DOTALL)
+NO_PLACEHOLDERS: Final = (
+    "filterValues is only for a filter with placeholders, and this run has none; "
+    "remove it, or give the run its filter"
+)
+# What is not seen: control characters, spaces, byte order marks and the like.
+UNSEEN: Final = (
+    "".join(
+        map(
+            chr,
+            (*range(0x21), *range(0x7F, 0xA1), 0xAD, 0x1680, *range(0x2000, 0x2010)),
+        )
+    )
+    + "\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+)
+# Conversions leave such ends behind, but items may have ids like that.
+_ODD_ENDS: Final = frozenset(UNSEEN + "\"'\u2018\u2019\u201c\u201d")
+_DOUBTED_ENDS: Final = (
+    "item ids that begin or end with a space, a quote or an invisible character (are "
+    "the ids of the items so?)"
+)
 _ESCAPE: Final = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)|.", re.DOTALL)
 
 
@@ -56,6 +69,11 @@ class _DuplicateKeyError(ValueError):
     def __init__(self, key: str) -> None:
         super().__init__()
         self.key = key
+
+
+def starts_query(text: str) -> bool:
+    """Tell whether text looks like the start of a query, to whoever reads it."""
+    return text.lstrip(UNSEEN).startswith("{")
 
 
 def check(
@@ -93,22 +111,22 @@ def _check(
     value = _parsed(text, recipe)
     if isinstance(value, Problem):
         return [value]
-    return _problems(text, value, recipe, placeholders) or _query(value, recipe)
+    found = [
+        *_keys(text, value, recipe),
+        *_value(text, value, recipe),
+        *_filter_values(text, value, placeholders),
+    ]
+    problems = [each for each in found if isinstance(each, Problem)]
+    doubts = [each for each in found if isinstance(each, str)]
+    return problems or Query(_sent(value, KEY_OF_RECIPE[recipe]), doubts)
 
 
-def _query(value: dict[str, Any], recipe: str) -> Query:
-    key = KEY_OF_RECIPE[recipe]
-    query = {key: value[key]}
-    doubts = []
-    if recipe == limits.ITEM_ATTRIBUTE_AFFINITY:
-        doubts += expressions.check(value[key])
+def _sent(value: dict[str, Any], key: str) -> bytes:
+    text = f'"{key}": {_ENCODER.encode(value[key])}'
     if given := value.get(_FILTER_VALUES):
-        query[_FILTER_VALUES] = dict(sorted(given.items()))
-        if not all(map(_QUOTED.fullmatch, given.values())):
-            doubts.append("numbers without quotes in filterValues")
+        text += f', "{_FILTER_VALUES}": {_ENCODER.encode(dict(sorted(given.items())))}'
     # Half a character, which JSON can name but UTF-8 cannot, becomes its escape.
-    text = _ENCODER.encode(query).encode(errors="backslashreplace")
-    return Query(text, doubts)
+    return f"{{{text}}}".encode(errors="backslashreplace")
 
 
 def _not_text(line: bytes, position: int) -> Problem:
@@ -119,6 +137,8 @@ def _not_text(line: bytes, position: int) -> Problem:
 def _parsed(text: str, recipe: str) -> dict[str, Any] | Problem:
     example = EXAMPLES[recipe]
     if not text.startswith("{"):
+        if starts_query(text):
+            return Problem(1, _unseen(text[0]))
         return Problem(1, f"a line is a JSON object; write {example}")
     try:
         value: dict[str, Any] = _DECODER.decode(text)
@@ -132,6 +152,12 @@ def _parsed(text: str, recipe: str) -> dict[str, Any] | Problem:
     except (ValueError, RecursionError):
         return Problem(1, f"the line cannot be read as JSON; write {example}")
     return value
+
+
+def _unseen(character: str) -> str:
+    name = "byte order mark" if character == "\ufeff" else "character"
+    code = f"U+{ord(character):04X}"
+    return f"an invisible {name}, {code}, stands before the query; delete it"
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -171,21 +197,7 @@ def _not_json(text: str, error: json.JSONDecodeError, example: str) -> Problem:
     )
 
 
-def _problems(
-    text: str, value: dict[str, Any], recipe: str, placeholders: frozenset[str] | None
-) -> list[Problem]:
-    wanted = KEY_OF_RECIPE[recipe]
-    found = _key_problems(text, value, recipe)
-    if wanted in value:
-        check_value = _item_id if wanted == "itemId" else _item_attributes
-        problem = check_value(text, value[wanted])
-        if problem:
-            found.append(problem)
-    found += _filter_values(text, value, placeholders)
-    return found
-
-
-def _key_problems(text: str, value: dict[str, Any], recipe: str) -> list[Problem]:
+def _keys(text: str, value: dict[str, Any], recipe: str) -> list[Problem]:
     wanted = KEY_OF_RECIPE[recipe]
     found = []
     for key in value:
@@ -206,48 +218,44 @@ def _key_problems(text: str, value: dict[str, Any], recipe: str) -> list[Problem
     return found
 
 
-def _item_id(text: str, value: object) -> Problem | None:
-    column = _column_of_value(text, "itemId")
-    if not isinstance(value, str):
-        return Problem(
-            column,
-            "itemId must be a string, in double quotes; write "
-            f"{EXAMPLES[limits.ITEM_AFFINITY]}",
-        )
-    if not value:
-        return Problem(column, "itemId is empty; write the id of an item")
-    if len(value) > limits.MAX_ITEM_ID_LENGTH:
-        return Problem(
-            column,
-            f"itemId has {len(value)} characters; Personalize takes at most "
-            f"{limits.MAX_ITEM_ID_LENGTH}",
-        )
-    return None
+def _value(text: str, value: dict[str, Any], recipe: str) -> list[Problem] | list[str]:
+    key = KEY_OF_RECIPE[recipe]
+    if key not in value:
+        return []
+    if not isinstance(value[key], str):
+        reason = f"{key} must be a string, in double quotes; write {EXAMPLES[recipe]}"
+        return [Problem(_column_of_value(text, key), reason)]
+    if recipe == limits.ITEM_ATTRIBUTE_AFFINITY:
+        return _item_attributes(text, value[key])
+    length = len(value[key])
+    if 1 <= length <= limits.MAX_ITEM_ID_LENGTH:
+        ends = (value[key][0], value[key][-1])
+        return [] if _ODD_ENDS.isdisjoint(ends) else [_DOUBTED_ENDS]
+    reason = (
+        f"itemId has {length} characters; Personalize takes at most "
+        f"{limits.MAX_ITEM_ID_LENGTH}"
+        if length
+        else "itemId is empty; write the id of an item"
+    )
+    return [Problem(_column_of_value(text, key), reason)]
 
 
-def _item_attributes(text: str, value: object) -> Problem | None:
-    column = _column_of_value(text, "itemAttributes")
-    if not isinstance(value, str):
-        return Problem(
-            column,
-            "itemAttributes must be a string; write "
-            f"{EXAMPLES[limits.ITEM_ATTRIBUTE_AFFINITY]}",
-        )
+def _item_attributes(text: str, value: str) -> list[Problem] | list[str]:
     try:
-        expressions.check(value)
+        doubts = expressions.check(value)
     except expressions.ExpressionError as error:
         # The column is one in the line, where quotes are escaped.
+        column = _column_of_value(text, "itemAttributes")
         inside = _raw_length(text[column:], error.position)
-        return Problem(column + 1 + inside, error.message)
-    return None
+        return [Problem(column + 1 + inside, error.message)]
+    return [f"{each} in itemAttributes" for each in doubts]
 
 
 def _filter_values(
     text: str, value: dict[str, Any], placeholders: frozenset[str] | None
-) -> list[Problem]:
+) -> list[Problem] | list[str]:
     given = value.get(_FILTER_VALUES, {})
-    as_it_should = isinstance(given, dict) and given.keys() == placeholders
-    if as_it_should and all(map(_is_literals, given.values())):
+    if given == {} and not placeholders:
         return []
     column = _column_of_key(text, _FILTER_VALUES)
     if not isinstance(given, dict):
@@ -255,13 +263,7 @@ def _filter_values(
             Problem(column, f"filterValues must be an object; write {_FILTER_EXAMPLE}")
         ]
     if given and placeholders is not None and not placeholders:
-        return [
-            Problem(
-                column,
-                "filterValues is only for a filter with placeholders, and this run "
-                "has none; remove it",
-            )
-        ]
+        return [Problem(column, NO_PLACEHOLDERS)]
     found = []
     if placeholders is not None:
         names = ", ".join(sorted(placeholders))
@@ -282,23 +284,21 @@ def _filter_values(
                     f"allowed: {names}, without $",
                 )
             )
-    if any(not _is_literals(each) for each in given.values()):
-        found.append(
-            Problem(
-                column,
+    doubts: dict[str, None] = {}
+    for each in given.values():
+        open_in_it = expressions.check_values(each) if isinstance(each, str) else None
+        if open_in_it is None:
+            reason = (
                 "a filter value must be a string of quoted values, separated by "
-                f"commas; write {_FILTER_EXAMPLE}",
+                f"commas; write {_FILTER_EXAMPLE}"
             )
-        )
-    return found
-
-
-def _is_literals(value: object) -> bool:
-    return isinstance(value, str) and _LITERALS.fullmatch(value) is not None
+            return [*found, Problem(column, reason)]
+        doubts |= dict.fromkeys(f"{doubt} in filterValues" for doubt in open_in_it)
+    return found or list(doubts)
 
 
 def _column_of_key(text: str, key: str) -> int:
-    return text.find(json.dumps(key, ensure_ascii=False)) + 1 or 1
+    return text.find(_ENCODER.encode(key)) + 1 or 1
 
 
 def _column_of_value(text: str, key: str) -> int:

@@ -5,31 +5,57 @@ as a whole, any other line on its own. Preparing a run and the command line both
 files with this.
 """
 
+import codecs
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from . import limits, queries
+from .file_kinds import GZIP, other_kind
 from .lines import MAX_LINE_BYTES, split
-from .queries import EXAMPLES, Problem
+from .queries import Problem
 
 _CHUNK: Final = 1024 * 1024
-_GZIP: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
-_UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
-# The usual spelling of lines that need no closer look, and what they come to.
-_TEXT: Final = rb"[^\"\\\x00-\x1f]"
-_CONDITION: Final = rb"ITEMS\.\w++ *+= *+\\\"[^\"'\\\x00-\x1f]*+\\\""
+# The usual spelling of lines that need no closer look, and what they come to. It has
+# the escapes of `json.dumps`, but for ASCII, which may mean something, and for pairs.
+_TEXT: Final = rb"[^%b]*+(?:\\u(?!00[0-7]|[dD][89a-fA-F])[0-9a-fA-F]{4}[^%b]*+)*+"
+_BUT: Final = rb"\"\\\x00-\x1f"
+_CONDITION: Final = rb"ITEMS\.\w++ *+= *+\\\"(?!\\\")%b\\\"" % (
+    _TEXT % (b"'" + _BUT, b"'" + _BUT)
+)
+# Ids that begin and end with the first of these leave nothing open; those that begin or
+# end with others may.
+_PLAIN: Final = rb"[!#-&(-\[\]-~]"
+_ESCAPE: Final = rb"\\u[0-9a-fA-F]{4}"
+_ODD: Final = (
+    rb"[ '\x7f]",
+    rb"\xc2[\x80-\xad]",
+    rb"\xe1\x9a\x80",
+    rb"\xe2[\x80\x81][\x80-\xbf]",
+    rb"\xe3\x80\x80",
+    rb"\xef\xbb\xbf",
+    rb"\\u00[89aA][0-9a-fA-F]",
+    rb"\\u(?:1680|20[0-9a-fA-F]{2}|3000|[fF][eE][fF][fF])",
+)
 _VALUES: Final = {
-    limits.ITEM_AFFINITY: rb"%b{1,%d}+" % (_TEXT, limits.MAX_ITEM_ID_LENGTH),
+    limits.ITEM_AFFINITY: rb"(?:(?=%b)|(?!%b))(?=[^\"]{1,%d}+\")%b(?:(?<=%b)(?<!%b)|%b)"
+    % (
+        _PLAIN,
+        b"|".join(_ODD),
+        limits.MAX_ITEM_ID_LENGTH,
+        _TEXT % (_BUT, _BUT),
+        _PLAIN,
+        _ESCAPE,
+        b"".join(b"(?<!%b)" % each for each in _ODD),
+    ),
     limits.ITEM_ATTRIBUTE_AFFINITY: rb"%b(?: ++AND ++%b)*+" % (_CONDITION, _CONDITION),
 }
-
-
 _USUAL: Final = rb"[ \t]*+\{ ?\"%b\" ?: ?\"(%b)\" ?\}[ \t\r]*+"
+_unescape: Final = codecs.getdecoder("raw_unicode_escape")
 # Keeps lists short: a pause for whoever writes the queries.
 _AT_ONCE: Final = 500
 
@@ -67,7 +93,10 @@ class Bad(NamedTuple):
 
 
 def read(
-    chunks: Iterable[bytes], recipe: str, placeholders: frozenset[str] | None
+    chunks: Iterable[bytes],
+    recipe: str,
+    placeholders: frozenset[str] | None,
+    weigh: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Good | Bad]:
     """Read a query file: every query, and every line that is none.
 
@@ -75,14 +104,15 @@ def read(
         chunks: The file's content, in pieces of any size.
         recipe: The recipe's name, a key of `limits.QUERIES_PER_FILE`.
         placeholders: As for `queries.check`.
+        weigh: Is told how many bytes are read, uncompressed, piece by piece.
     """
-    lines = _numbered(split(_unmarked(_decompressed(chunks))))
+    lines = _numbered(split(_unmarked(_weighed(_decompressed(chunks), weigh))))
     try:
         head = list(islice(lines, 2))
     except _GzipError as error:
         yield _damaged(1, error)
         return
-    if problem := _other_kind([line for _, line in head], recipe):
+    if problem := other_kind([line for _, line in head], recipe):
         yield Bad(head[0][0], [Problem(1, problem)], is_last=True)
     else:
         yield from _checked(chain(head, lines), recipe, placeholders)
@@ -103,7 +133,7 @@ def _damaged(line: int, error: _GzipError) -> Bad:
 def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Undo gzip, told by its first bytes; it may have several members."""
     start, stream = _first_bytes(chunks)
-    if not start.startswith(_GZIP):
+    if not start.startswith(GZIP):
         yield start
         yield from stream
         return
@@ -128,6 +158,12 @@ def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise _GzipError("the compressed file is cut off here")
 
 
+def _weighed(chunks: Iterable[bytes], weigh: Callable[[int], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        weigh(len(chunk))
+        yield chunk
+
+
 def _unmarked(chunks: Iterable[bytes]) -> Iterator[bytes]:
     start, rest = _first_bytes(chunks)
     yield start.removeprefix(_UTF_8_MARK)
@@ -143,40 +179,6 @@ def _first_bytes(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
         if len(start) >= len(_UTF_8_MARK):
             break
     return start, stream
-
-
-def _other_kind(head: list[bytes], recipe: str) -> str | None:
-    """Say what a file is if it is not JSON Lines, by its first two lines."""
-    if not head:
-        return None
-    first = head[0].strip()
-    example = f"write one query per line, like {EXAMPLES[recipe]}"
-    if first.startswith(_GZIP):
-        return "the file is compressed twice; compress it once"
-    if first.startswith(_UTF_16_MARKS):
-        return "the file is UTF-16; save it as UTF-8"
-    if b"\0" in first:
-        return f"the file is binary; {example}"
-    if first.startswith(b"["):
-        return (
-            f"the file is a JSON array; {example}, without brackets and commas "
-            "(jq -c '.[]' FILE converts it)"
-        )
-    if first == b"{":
-        return (
-            f"the file is JSON over several lines; {example} (jq -c . FILE converts it)"
-        )
-    if any(line.lstrip().startswith(b"{") for line in head):
-        return None
-    try:
-        first.decode()
-    except UnicodeDecodeError:
-        return f"the file is neither JSON nor UTF-8; {example}, in UTF-8"
-    key = queries.KEY_OF_RECIPE[recipe]
-    return (
-        f"the file is a table or a list of plain values, not JSON Lines; {example} "
-        f"(jq -Rc '{{{key}: .}}' FILE converts a list of one per line)"
-    )
 
 
 def _checked(
@@ -198,8 +200,11 @@ def _checked(
             following = number + 1
             size += len(line)
             match = usual(line) if len(line) <= MAX_LINE_BYTES else None
-            if match and (line.isascii() or _is_utf_8(line)):
-                good.queries.append(text % match[1])
+            if match and (line.isascii() or _is_plain_utf_8(line)):
+                value = match[1]
+                if value.find(b"\\u") >= 0:
+                    value = _unescape(value)[0].encode()
+                good.queries.append(text % value)
                 continue
             found = queries.check(line, recipe, placeholders)
             if isinstance(found, queries.Query):
@@ -219,7 +224,10 @@ def _checked(
         yield good
 
 
-def _is_utf_8(line: bytes) -> bool:
+def _is_plain_utf_8(line: bytes) -> bool:
+    """Tell whether a line is UTF-8, without escapes: those are undone in ASCII only."""
+    if b"\\u" in line:
+        return False
     try:
         line.decode()
     except UnicodeDecodeError:

@@ -36,6 +36,8 @@ def test_the_verdict_is_as_the_case_says(cli, case, tmp_path):
         assert (result.exit_code, told["problem"]) == (0, None)
         assert told["queries"] == said["accepted"]["queries"]
         assert told["distinct"] == said["accepted"]["different"]
+        notes = [each.removeprefix(f"{folder}/") for each in told["notes"]]
+        assert notes == said["accepted"].get("notes", [])
         return
     assert result.exit_code == 1
     assert said["refused"]["says"] in told["problem"]

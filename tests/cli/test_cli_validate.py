@@ -57,11 +57,30 @@ def test_filter_values_are_held_against_the_expression(cli, queries):
     assert f"{file}:1:" not in result.output
 
 
-def test_without_an_expression_filter_values_may_be_there_or_not(cli, queries):
+@pytest.mark.parametrize("command", ["validate", "split"])
+def test_without_an_expression_the_run_has_no_filter(cli, queries, tmp_path, command):
     file = queries(
         {"itemId": "1", "filterValues": {"LEVEL": '"gold"'}}, {"itemId": "2"}
     )
-    assert cli("validate", file, "--recipe", "item-affinity").exit_code == 0
+    to = ("--to", tmp_path / "runs") if command == "split" else ()
+    result = cli(command, file, "--recipe", "item-affinity", *to)
+    assert result.exit_code == 1
+    assert f"{file}:1:17: filterValues is only for a filter" in result.output
+    assert f"{file}:2:" not in result.output
+    assert "give its expression with --filter-expression." in result.output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_expression_is_not_asked_for_where_it_would_not_help(cli, queries):
+    file = queries({"itemId": "1", "filterValues": {"LEVEL": '"gold"'}}, {"itemId": 2})
+    plain = "INCLUDE UserID WHERE Users.AGE > 3"
+    recipe = ("--recipe", "item-affinity")
+    for result in (
+        cli("validate", file, *recipe, "--filter-expression", plain),
+        cli("validate", queries({"itemId": 2}), *recipe),
+    ):
+        assert result.exit_code == 1
+        assert "--filter-expression" not in result.output
 
 
 def test_json_for_programs(cli, queries):
@@ -138,6 +157,22 @@ def test_more_files_than_a_run_reads_are_told(cli, queries, monkeypatch):
     result = cli("validate", *files, "--recipe", "item-affinity")
     assert result.exit_code == 1
     assert "3 query files are more than the 2 that one run reads" in result.output
+
+
+def test_more_bytes_than_a_run_reads_are_told_and_split(
+    cli, queries, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(limits, "MAX_QUERY_BYTES", 50)
+    file = queries(*[{"itemId": "1"}] * 7)
+    result = cli("validate", file, "--recipe", "item-affinity")
+    assert result.exit_code == 1
+    assert "more than 50 bytes, uncompressed and with repeated queries" in result.output
+    to = tmp_path / "runs"
+    assert split(cli, file, to).exit_code == 0
+    sizes = [len(each.read_text().splitlines()) for each in sorted(to.glob("*/*"))]
+    assert sizes == [3, 3, 1]
+    for folder in to.iterdir():
+        assert cli("validate", folder, "--recipe", "item-affinity").exit_code == 0
 
 
 def test_what_a_run_would_note_is_noted(cli, queries):

@@ -49,7 +49,14 @@ def start(task: str) -> str:
     return f"from segment_tasks import {task}, clients; {calls}"
 
 
-@pytest.mark.parametrize("task", CLIENTS)
+# Each takes eleven processes; prepare makes and imports the most.
+@pytest.mark.parametrize(
+    "task",
+    [
+        "prepare",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in [*CLIENTS][1:]),
+    ],
+)
 def test_a_function_starts_about_as_fast_as_a_bare_client(task, tmp_path):
     source = Path(str(segment_tasks.__file__)).parent
     ignored = shutil.ignore_patterns("__pycache__")

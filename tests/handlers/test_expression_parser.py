@@ -37,6 +37,8 @@ def test_conditions_joined_by_and_are_taken(text, conditions):
     [
         ('ITEMS.a = "x" OR ITEMS.a = "y"', "OR", "one query per alternative"),
         ('ITEMS.a = "x" || ITEMS.a = "y"', "||", "one query per alternative"),
+        ('ITEMS.a = "x" | ITEMS.a = "y"', "|", "one query per alternative"),
+        ('ITEMS.a = "x" xor ITEMS.a = "y"', "xor", "one query per alternative"),
         ('ITEMS.a IN ("x", "y")', "IN", "one query per value"),
         ('ITEMS.a NOT IN ("x")', "NOT", "a filter"),
         ('NOT ITEMS.a = "x"', "NOT", "a filter"),
@@ -86,6 +88,56 @@ def test_what_people_try_is_refused_where_it_stands_with_advice(text, at, advice
         assert text[place] == '"'
     else:
         assert text[place:].startswith(at)
+
+
+@pytest.mark.parametrize(
+    ("text", "doubts"),
+    [
+        ('ITEMS.a = "x"  AND ITEMS.B_2="y z, é=1.5 and items"', []),
+        (r'ITEMS.a = "it\'s"', []),
+        ("ITEMS.a = 5 AND ITEMS.b = -1.5e-3", ["numbers without quotes"]),
+        ('ITEMS.a = "x" and ITEMS.b = "y"', ["AND or ITEMS in lower case"]),
+        ('Items.AND = "x"', ["AND or ITEMS in lower case"]),
+        ('ITEMS.and = "x"AND ITEMS.b = "y"', ["AND without a space before it"]),
+        (
+            'ITEMS.a-b = "x" AND ITEMS.größe = "y"',
+            ["columns of other characters than A-Z, a-z, 0-9 and _"],
+        ),
+        ('ITEMS.a\u00a0= "x" AND\tITEMS.b="y"', ["white space other than spaces"]),
+        ('ITEMS.a = "" AND ITEMS.b = "x"', ["empty values"]),
+        ('ITEMS.a = "it\'s"', ["single quotes without a backslash"]),
+        (r'ITEMS.a = "12\" single"', ["backslashes within values"]),
+        (r'ITEMS.a = "a\\b"', ["backslashes within values"]),
+        ('ITEMS.a = "x\ny"', ["control characters within values"]),
+        (
+            'items.a=""and ITEMS.b=.5',
+            [
+                *("numbers without quotes", "AND or ITEMS in lower case"),
+                *("AND without a space before it", "empty values"),
+            ],
+        ),
+    ],
+)
+def test_what_the_documentation_leaves_open_is_told(text, doubts):
+    assert expressions.check(text) == doubts
+
+
+@pytest.mark.parametrize(
+    ("text", "doubts"),
+    [
+        ('"x"', []),
+        ('"x" ,"y, 5"', []),
+        ('1,"x"', ["numbers without quotes"]),
+        ('"x", -.5e3', ["numbers without quotes"]),
+        ('"","x"', ["empty values"]),
+        (r'"a\"b"', ["backslashes within values"]),
+        ('"x",\n"y"', ["white space other than spaces"]),
+        ("x", None),
+        ('"x""y"', None),
+    ],
+)
+def test_doubts_about_filter_values_are_told_too(text, doubts):
+    assert expressions.check_values(text) == doubts
 
 
 def test_advice_does_not_repeat_the_query():

@@ -15,7 +15,7 @@ class Breaking:
     def __init__(self, content, after):
         self._content = content[:after]
 
-    def read(self, size):
+    def read(self, size=None):
         if not self._content:
             raise LOST
         chunk, self._content = self._content[:3], self._content[3:]
@@ -41,6 +41,19 @@ def test_reading_goes_on_where_the_connection_broke(cloud, monkeypatch):
     breaking(cloud, monkeypatch, 4, 0, 0, 5, 0)
     reader = objects.ObjectReader("inputs", "x")
     assert b"".join(reader.chunks()) == b"0123456789abcdef"
+    assert b"".join(reader.chunks()) == b"0123456789abcdef"
+
+
+@pytest.mark.parametrize("breaks", [[], [0], [0, 4, 0]])
+def test_what_is_held_is_read_whether_the_connection_broke_or_not(
+    cloud, monkeypatch, breaks
+):
+    cloud.put("x", "0123456789abcdef")
+    breaking(cloud, monkeypatch, *breaks)
+    reader = objects.ObjectReader("inputs", "x")
+    reader.hold()
+    if not breaks:
+        cloud.s3.delete_object(Bucket="inputs", Key="x")
     assert b"".join(reader.chunks()) == b"0123456789abcdef"
 
 

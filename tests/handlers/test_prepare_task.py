@@ -1,11 +1,14 @@
 """Preparing a run: what becomes of query files, and what refuses a run."""
 
+import gzip
 import json
+from contextlib import contextmanager
+from threading import Lock
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from segment_tasks import dealing, limits, objects, prepare
+from segment_tasks import dealing, limits, objects, prepare, sources
 from segment_tasks.failures import AccessDenied
 from segment_tasks.locations import run_name
 
@@ -217,22 +220,31 @@ def test_files_without_any_query_are_refused(cloud):
     assert "queries/a.json" in cause
 
 
-def changing(cloud, monkeypatch, change):
-    """Change a file after it was listed, before it is read."""
-    find = prepare.sources.find
+@contextmanager
+def handling(cloud, event, handler):
+    """Let a handler see, and change, requests of the S3 client."""
+    cloud.s3.meta.events.register(event, handler)
+    yield
+    cloud.s3.meta.events.unregister(event, handler)
 
-    def then_change(*given):
-        found = list(find(*given))
-        change()
-        return iter(found)
 
-    monkeypatch.setattr(prepare.sources, "find", then_change)
+@contextmanager
+def changing(cloud, change):
+    """Change files when the first one is about to be read."""
+    changes = [change]
+    lock = Lock()
+
+    def then_change(params, **_):
+        with lock:
+            if params["Key"].startswith("queries/") and changes:
+                changes.pop()()
+
+    with handling(cloud, "provide-client-params.s3.GetObject", then_change):
+        yield
 
 
 @pytest.mark.parametrize("change", ["overwritten", "deleted"])
-def test_what_was_there_at_the_start_is_read_whatever_becomes_of_it(
-    cloud, monkeypatch, change
-):
+def test_what_was_there_at_the_start_is_read_whatever_becomes_of_it(cloud, change):
     cloud.s3.put_bucket_versioning(
         Bucket="inputs", VersioningConfiguration={"Status": "Enabled"}
     )
@@ -243,15 +255,13 @@ def test_what_was_there_at_the_start_is_read_whatever_becomes_of_it(
             Bucket="inputs", Key="queries/items.json"
         ),
     }
-    changing(cloud, monkeypatch, changes[change])
-    run = cloud.prepare()["run"]
+    with changing(cloud, changes[change]):
+        run = cloud.prepare()["run"]
     assert "old" in cloud.text(f"input/{run['name']}/part-00000.json", "inputs")
 
 
 @pytest.mark.parametrize("change", ["overwritten", "deleted"])
-def test_without_versions_a_file_that_changes_meanwhile_is_told(
-    cloud, monkeypatch, change
-):
+def test_without_versions_a_file_that_changes_meanwhile_is_told(cloud, change):
     cloud.items("1")
     changes = {
         "overwritten": lambda: cloud.items("new"),
@@ -259,9 +269,48 @@ def test_without_versions_a_file_that_changes_meanwhile_is_told(
             Bucket="inputs", Key="queries/items.json"
         ),
     }
-    changing(cloud, monkeypatch, changes[change])
-    cause = refused(cloud.prepare(), "InvalidInput")
+    with changing(cloud, changes[change]):
+        cause = refused(cloud.prepare(), "InvalidInput")
     assert "s3://inputs/queries/items.json was changed or deleted" in cause
+
+
+def paged(params, **_):
+    """Have lists come in pages of 3, not of 1000."""
+    params["MaxKeys"] = 3
+
+
+def test_nothing_that_comes_while_files_are_read_gets_into_the_run(cloud):
+    cloud.s3.put_bucket_versioning(
+        Bucket="inputs", VersioningConfiguration={"Status": "Enabled"}
+    )
+    for number in range(10):
+        for version in ("older", "old"):
+            cloud.items(f"{version}-{number}", key=f"queries/{number}.json")
+
+    def change():
+        cloud.items("late", key="queries/99.json")
+        for number in range(10):
+            cloud.items("new", key=f"queries/{number}.json")
+
+    listing = "provide-client-params.s3.ListObjectVersions"
+    with handling(cloud, listing, paged), changing(cloud, change):
+        run = cloud.prepare()["run"]
+    asked = cloud.rows(f"input/{run['name']}/part-00000.json", "inputs")
+    assert [each["itemId"] for each in asked] == [f"old-{each}" for each in range(10)]
+
+
+def test_files_keep_their_order_although_several_are_fetched_at_once(
+    cloud, monkeypatch
+):
+    monkeypatch.setattr(sources, "_SMALL_BYTES", 300)
+    expected = []
+    for number in range(30):
+        ids = [f"{number}-{each}" for each in range(number % 10 * 3)]
+        cloud.items(*ids, key=f"queries/{number:02d}.json")
+        expected += ids
+    run = cloud.prepare()["run"]
+    asked = cloud.rows(f"input/{run['name']}/part-00000.json", "inputs")
+    assert [each["itemId"] for each in asked] == expected
 
 
 def test_deleted_files_are_not_read(cloud):
@@ -281,7 +330,11 @@ def test_very_many_files_are_refused(cloud, monkeypatch):
     monkeypatch.setattr(limits, "MAX_QUERY_FILES", 2)
     for name in "abc":
         cloud.items(name, key=f"queries/{name}.json")
-    assert "more than 2 query files" in refused(cloud.prepare(), "InvalidInput")
+    read = []
+    reading = "provide-client-params.s3.GetObject"
+    with handling(cloud, reading, lambda params, **_: read.append(params["Key"])):
+        assert "more than 2 query files" in refused(cloud.prepare(), "InvalidInput")
+    assert not any(key.startswith("queries/") for key in read)
 
 
 def test_files_that_take_too_long_to_read_are_told(cloud, monkeypatch):
@@ -395,9 +448,61 @@ def test_no_list_of_bad_lines_stays_behind_when_reading_breaks(cloud, monkeypatc
 
 def test_reading_ends_far_beyond_what_one_run_takes(cloud, monkeypatch):
     monkeypatch.setattr(limits, "MAX_LINES", 1000)
-    cloud.items(*map(str, range(5001)))
+    cloud.items(*map(str, range(2001)))
     cause = refused(cloud.prepare(), "InvalidInput")
-    assert "more than 5,000 lines, and one run takes at most 1,000" in cause
+    assert "more than 2,000 lines, and one run takes at most 1,000" in cause
+
+
+def test_bytes_are_limited_as_they_are_uncompressed_and_with_repeats(
+    cloud, monkeypatch
+):
+    monkeypatch.setattr(limits, "MAX_QUERY_BYTES", 5_000)
+    cloud.put("queries/a.gz", gzip.compress(b'{"itemId": "1"}\n' * 300))
+    assert cloud.prepare()["outcome"] == "ready"
+    cloud.put("queries/b.gz", gzip.compress(b"\n" * 300))
+    cause = refused(cloud.prepare(execution="arn:2"), "InvalidInput")
+    assert "more than 5,000 bytes, uncompressed and with repeated queries" in cause
+    assert "`personalize-segments split` cuts them" in cause
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize(
+    ("stop", "says"),
+    [
+        ("lines", "more than 2 lines"),
+        ("bytes", "more than 9 bytes"),
+        ("time", "got as far as s3://inputs/queries/b.json; spread"),
+        ("change", "s3://inputs/queries/b.json was changed or deleted"),
+    ],
+)
+def test_bad_lines_are_listed_too_where_reading_stops_for_another_reason(
+    cloud, monkeypatch, stop, says, skip
+):
+    cloud.put("queries/a.json", "{}\nx\n")
+    cloud.items("1", "2", key="queries/b.json")
+    if stop == "lines":
+        monkeypatch.setattr(limits, "MAX_LINES", 1)
+    elif stop == "bytes":
+        monkeypatch.setattr(limits, "MAX_QUERY_BYTES", 9)
+    elif stop == "time":
+        short = iter([False, True])
+        monkeypatch.setattr(prepare, "is_short", lambda *_: next(short))
+
+    def delete():
+        if stop == "change":
+            cloud.s3.delete_object(Bucket="inputs", Key="queries/b.json")
+
+    with changing(cloud, delete):
+        result = cloud.prepare(skipInvalidLines=skip)
+    cause = refused(result, "InvalidInput")
+    assert says in cause
+    name = result["run"]["name"]
+    where = f"s3://outputs/results/{name}/invalid-lines.jsonl"
+    assert f"2 lines cannot be used, listed in {where}: queries/a.json, line 1" in cause
+    told = {"count": 2, "skipped": False, "location": where}
+    assert result["run"]["invalidLines"] == told
+    listed = cloud.rows(f"results/{name}/invalid-lines.jsonl")
+    assert [each["line"] for each in listed] == [1, 2]
 
 
 def test_lines_that_repeat_queries_are_limited_too(cloud, monkeypatch):

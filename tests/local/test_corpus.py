@@ -1,10 +1,14 @@
 """The corpus of query files, run through deployed pipelines: each has its verdict.
 
 The command line is asked about the same files, and must say the same to the letter.
+Cases that are alike make up one run; when there is time, each also has one of its own.
 """
 
 import json
+import shutil
 import time
+from collections import defaultdict
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -78,114 +82,173 @@ def filters(aws, pipelines):
     }
 
 
-@pytest.fixture(scope="module")
-def folders(pipelines, tmp_path_factory):
-    """Upload the files of every case; return the local folder of each."""
-    found = {}
-    for name, case in CASES.items():
-        said = SAID[name]
-        folder = found[name] = case.with_suffix("")
-        if "generated" in said:
-            folder = found[name] = tmp_path_factory.mktemp(name)
-            pieces = said["generated"]["pieces"]
-            text = "".join(piece * times for piece, times in pieces)
-            (folder / said["generated"]["file"]).write_text(text)
-        keys = dict.fromkeys(said.get("folderMarkers", []), b"")
-        keys |= {
-            file.relative_to(folder).as_posix(): file.read_bytes()
-            for file in folder.rglob("*")
-            if file.is_file()
-        }
-        pipeline = pipelines[said["recipe"]]
-        for key, content in keys.items():
-            pipeline.aws.client("s3").put_object(
-                Bucket=pipeline.input_bucket, Key=f"queries/{name}/{key}", Body=content
-            )
-    return found
+class Batch:
+    """Cases of one recipe and filter in one run, and what became of it."""
+
+    def __init__(self, folder, names, pipeline):
+        self.folder = folder
+        self.names = names
+        self.said = SAID[names[0]]
+        self.prefix = f"queries/{folder.name}/"
+        self.pipeline = pipeline
+        self.arn = self.end = None
+
+    def upload(self):
+        for name in self.names:
+            case = self.folder / name
+            if "generated" in SAID[name]:
+                case.mkdir(parents=True)
+                pieces = SAID[name]["generated"]["pieces"]
+                text = "".join(piece * times for piece, times in pieces)
+                (case / SAID[name]["generated"]["file"]).write_text(text)
+            else:
+                shutil.copytree(CASES[name].with_suffix(""), case)
+            for marker in SAID[name].get("folderMarkers", []):
+                self._put(f"{name}/{marker}", b"")
+        for file in self.folder.rglob("*"):
+            if file.is_file():
+                self._put(file.relative_to(self.folder).as_posix(), file.read_bytes())
+
+    def _put(self, key, content):
+        self.pipeline.aws.client("s3").put_object(
+            Bucket=self.pipeline.input_bucket, Key=self.prefix + key, Body=content
+        )
+
+    def start(self, filters):
+        wanted = filters.get((self.said["recipe"], self.said["filter"]))
+        given = {"filterArn": wanted} if wanted else {}
+        self.arn = self.pipeline.start(self.folder.name, **given)
+
+    @cached_property
+    def manifest(self):
+        if self.end["status"] == "SUCCEEDED":
+            return self.pipeline.manifest(json.loads(self.end["output"])["run"])
+        run = self.end["cause"].rpartition("/manifest.json")[0].rpartition("/")[2]
+        return self.pipeline.manifest(run)
+
+    @cached_property
+    def rows(self):
+        return self.pipeline.queries(json.loads(self.end["output"])["run"])
+
+    @cached_property
+    def bad(self):
+        if not self.manifest["invalidLines"]:
+            return []
+        listed = self.pipeline.read(self.manifest["invalidLines"]["location"])
+        return [json.loads(line) for line in listed.splitlines()]
+
+    @cached_property
+    def told(self):
+        """What the command line says about the same files."""
+        options = ["--recipe", self.said["recipe"], "--json"]
+        if self.said["filter"] is not None:
+            options += ["--filter-expression", self.said["filter"]]
+        result = CliRunner().invoke(app, ["validate", str(self.folder), *options])
+        assert isinstance(result.exception, SystemExit | None)
+        return json.loads(result.stdout)
+
+    def of_case(self, name, found):
+        """Return those rows or bad lines that are of one case."""
+        return [
+            each for each in found if each["file"].startswith(f"{self.prefix}{name}/")
+        ]
 
 
-@pytest.fixture(scope="module")
-def ends(aws, pipelines, filters, folders):
-    """How the execution of each case ended."""
+def alike(name):
+    """What cases of one run have in common."""
+    said = SAID[name]
+    if not said.get("refused", {"lines": True})["lines"]:
+        return name
+    return said["recipe"], said["filter"], "accepted" in said
+
+
+@pytest.fixture(
+    scope="module", params=["together", pytest.param("alone", marks=pytest.mark.slow)]
+)
+def batches(request, aws, pipelines, filters, tmp_path_factory):
+    """The batch of each case, once it has been run."""
+    groups = defaultdict(list)
+    for name in CASES:
+        groups[alike(name) if request.param == "together" else name].append(name)
+    folder = tmp_path_factory.mktemp("batches")
+    found = [
+        Batch(
+            folder / f"{request.param}-{number}",
+            names,
+            pipelines[SAID[names[0]]["recipe"]],
+        )
+        for number, names in enumerate(groups.values())
+    ]
     client = aws.client("stepfunctions")
-    waiting, running, ended = [*REFUSED, *ACCEPTED], {}, {}
+    waiting, running = list(found), []
     give_up = time.monotonic() + END_SECONDS
     while waiting or running:
-        assert time.monotonic() < give_up, f"still running: {sorted(running)}"
+        assert time.monotonic() < give_up, "runs take too long"
         while waiting and len(running) < AT_ONCE:
-            name = waiting.pop(0)
-            said = SAID[name]
-            given = {}
-            if said["filter"] is not None:
-                given["filterArn"] = filters[said["recipe"], said["filter"]]
-            running[name] = pipelines[said["recipe"]].start(name, **given)
-        for name, arn in list(running.items()):
-            execution = client.describe_execution(executionArn=arn)
+            running.append(waiting.pop())
+            running[-1].upload()
+            running[-1].start(filters)
+        for batch in list(running):
+            execution = client.describe_execution(executionArn=batch.arn)
             if execution["status"] != "RUNNING":
-                ended[name] = execution
-                del running[name]
+                batch.end = execution
+                running.remove(batch)
         time.sleep(0.02)
-    return ended
-
-
-def told_by_validate(name, folder):
-    """What the command line says about the files of a case."""
-    said = SAID[name]
-    options = ["--recipe", said["recipe"], "--json"]
-    if said["filter"] is not None:
-        options += ["--filter-expression", said["filter"]]
-    result = CliRunner().invoke(app, ["validate", str(folder), *options])
-    assert isinstance(result.exception, SystemExit | None)
-    return json.loads(result.stdout)
+    return {name: batch for batch in found for name in batch.names}
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_what_can_be_used_is_run_to_the_end(name, pipelines, folders, ends):
-    said, end = SAID[name], ends[name]
-    assert end["status"] == "SUCCEEDED", end.get("cause")
-    output = json.loads(end["output"])
-    queries = said["accepted"]["queries"]
-    assert (output["queries"], output["skippedLines"]) == (queries, 0)
-    pipeline = pipelines[said["recipe"]]
-    manifest = pipeline.manifest(output["run"])
+def test_what_can_be_used_is_run_to_the_end(name, batches):
+    batch, accepted = batches[name], SAID[name]["accepted"]
+    assert batch.end["status"] == "SUCCEEDED", batch.end.get("cause")
+    rows = batch.of_case(name, batch.rows)
+    assert len(rows) == accepted["queries"]
+    asked = {json.dumps(row["query"], sort_keys=True) for row in rows}
+    assert len(asked) == accepted["different"]
+    output, manifest, told = (
+        json.loads(batch.end["output"]),
+        batch.manifest,
+        batch.told,
+    )
+    total = sum(SAID[each]["accepted"]["queries"] for each in batch.names)
+    assert (output["queries"], output["skippedLines"]) == (total, 0)
     assert manifest["invalidLines"] is None
     counts = manifest["queries"]
-    assert (counts["total"], counts["missing"]) == (queries, 0)
-    assert counts["distinct"] == said["accepted"]["different"]
-    ids = sorted(row["query_id"] for row in pipeline.queries(output["run"]))
-    assert ids == [f"q{number:06d}" for number in range(1, queries + 1)]
-    told = told_by_validate(name, folders[name])
+    assert (counts["total"], counts["missing"]) == (total, 0)
+    ids = sorted(row["query_id"] for row in batch.rows)
+    assert ids == [f"q{number:06d}" for number in range(1, total + 1)]
     assert told["problem"] is None
-    assert (told["queries"], told["distinct"]) == (queries, counts["distinct"])
+    assert (told["queries"], told["distinct"]) == (total, counts["distinct"])
+    notes = [each.removeprefix(batch.prefix) for each in manifest["notes"]]
+    assert notes == [each.removeprefix(f"{batch.folder}/") for each in told["notes"]]
+    said = accepted.get("notes", [])
+    told_notes = [each.removeprefix(f"{name}/") for each in notes]
+    if batch.names == [name]:
+        assert told_notes == said
+    # The notes of several cases count the lines of all.
+    assert {each.partition(", as in")[0] for each in said} <= {
+        each.partition(", as in")[0] for each in told_notes
+    }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_used_is_refused_with_every_reason(
-    name, pipelines, folders, ends
-):
-    said, end = SAID[name], ends[name]
-    assert (end["status"], end["error"]) == ("FAILED", "InvalidInput")
-    refused = said["refused"]
-    assert refused["says"] in end["cause"]
-    pipeline = pipelines[said["recipe"]]
-    run = end["cause"].rpartition("/manifest.json")[0].rpartition("/")[2]
-    manifest = pipeline.manifest(run)
-    assert manifest["job"] is None
-    bad = []
-    if refused["lines"]:
-        listed = pipeline.read(manifest["invalidLines"]["location"])
-        bad = [json.loads(line) for line in listed.splitlines()]
+def test_what_cannot_be_used_is_refused_with_every_reason(name, batches):
+    batch, refused = batches[name], SAID[name]["refused"]
+    assert (batch.end["status"], batch.end["error"]) == ("FAILED", "InvalidInput")
+    assert batch.manifest["job"] is None
+    if batch.names == [name]:
+        assert refused["says"] in batch.end["cause"]
+    bad = batch.of_case(name, batch.bad)
     for each, wanted in zip(bad, refused["lines"], strict=True):
-        assert each["file"] == f"queries/{name}/{wanted['file']}"
+        assert each["file"] == f"{batch.prefix}{name}/{wanted['file']}"
         assert wanted["line"] in (None, each["line"])
         assert wanted["column"] in (None, each["column"])
         assert wanted["reason"] in each["reason"]
-    told = told_by_validate(name, folders[name])["badLines"]
     local = [
-        {**each, "file": Path(each["file"]).relative_to(folders[name]).as_posix()}
-        for each in told
+        {**each, "file": Path(each["file"]).relative_to(batch.folder).as_posix()}
+        for each in batch.told["badLines"]
     ]
-    prefix = f"queries/{name}/"
-    assert [
-        {**each, "file": each["file"].removeprefix(prefix)} for each in bad
-    ] == local
+    found = [
+        {**each, "file": each["file"].removeprefix(batch.prefix)} for each in batch.bad
+    ]
+    assert found == local

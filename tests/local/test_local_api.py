@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 
+@pytest.mark.bridge("cdk_personalize_segments.local.api")
 @pytest.mark.parametrize(
     ("service", "operation", "parameters", "name"),
     [

@@ -31,6 +31,14 @@ def test_a_day_passes_in_no_time(clock):
     assert time.monotonic() - began < 0.5
 
 
+def test_years_pass_to_the_microsecond(clock):
+    clock.sleep(20 * 365 * 86400)
+    for _ in range(100):
+        clock.sleep(86400.001)
+    expected = timedelta(days=20 * 365 + 100, milliseconds=100)
+    assert abs(clock.now() - START - expected) < timedelta(milliseconds=1)
+
+
 def test_it_stands_still_while_nothing_waits(clock):
     time.sleep(0.05)
     assert clock.now() == START
@@ -231,3 +239,170 @@ def test_no_wake_up_is_lost_among_many_threads(clock):
 def test_times_are_written_as_step_functions_does():
     assert iso(START) == "2026-01-31T23:00:00.000Z"
     assert iso(START + timedelta(milliseconds=7)) == "2026-01-31T23:00:00.007Z"
+
+
+# --- What is due, and waits for nobody ---
+
+
+def test_what_is_due_happens_in_order_when_time_passes_it(clock):
+    happened = []
+
+    def note(name):
+        return lambda: happened.append((name, seconds_since_start(clock)))
+
+    clock.at(START + timedelta(seconds=90), note("third"))
+    clock.at(START + timedelta(seconds=30), note("first"))
+    clock.at(START + timedelta(seconds=30), note("second"))
+    clock.at(START + timedelta(days=2), note("later"))
+    clock.sleep(24 * 3600)
+    assert happened == [("first", 30), ("second", 30), ("third", 90)]
+
+
+def test_what_is_due_makes_no_time_pass(clock):
+    happened = []
+    clock.at(START + timedelta(seconds=30), lambda: happened.append(clock.now()))
+    clock.settle()
+    time.sleep(0.05)
+    assert happened == []
+    assert clock.now() == START
+
+
+def test_what_recurs_for_ever_lets_time_stop(clock):
+    happened = []
+
+    def tick():
+        happened.append(seconds_since_start(clock))
+        clock.at(clock.now() + timedelta(hours=1), tick)
+
+    clock.at(START, tick)
+    clock.advance(timedelta(hours=3))
+    assert happened == [0, 3600, 7200, 10_800]
+    clock.settle()
+    assert seconds_since_start(clock) == 10_800
+
+
+def test_what_is_due_comes_before_who_sleeps_until_then(clock):
+    happened = []
+
+    async def wait():
+        await asyncio.sleep(60)
+        happened.append("sleeper")
+
+    with clock.busy():
+        sleeper = clock.start(wait())
+        clock.at(START + timedelta(seconds=60), lambda: happened.append("due"))
+    sleeper.result(5)
+    clock.settle()
+    assert happened == ["due", "sleeper"]
+
+
+def test_what_is_past_is_due_at_once(clock):
+    happened = threading.Event()
+    clock.at(START - timedelta(days=1), happened.set)
+    assert happened.wait(5)
+    assert clock.now() == START
+
+
+def test_what_is_cancelled_does_not_happen(clock):
+    happened = []
+    clock.at(START + timedelta(seconds=1), lambda: happened.append(1)).cancel()
+    clock.advance(timedelta(seconds=2))
+    assert happened == []
+
+
+def test_an_advance_ends_when_all_that_is_due_then_has_happened(clock):
+    happened = []
+
+    async def follow():
+        await clock.in_thread(time.sleep, 0.02)
+        happened.append(seconds_since_start(clock))
+
+    clock.at(START + timedelta(hours=1), lambda: clock.start(follow()))
+    clock.advance_to(START + timedelta(hours=1))
+    assert happened == [3600]
+    assert clock.now() == START + timedelta(hours=1)
+    clock.advance_to(START)
+    assert clock.now() == START + timedelta(hours=1)
+
+
+def test_settling_waits_for_what_works_but_not_for_who_sleeps(clock):
+    happened = []
+
+    async def work():
+        await clock.in_thread(time.sleep, 0.02)
+        happened.append("work")
+
+    with clock.busy():
+        clock.start(work())
+        sleeper = clock.start(asyncio.sleep(3600))
+        waiting = threading.Thread(target=clock.settle, daemon=True)
+        waiting.start()
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert happened == ["work"]
+    sleeper.result(5)
+
+
+def test_with_a_speed_what_is_due_happens_as_time_flows():
+    clock, happened = Clock(START, speed=3600), threading.Event()
+    try:
+        clock.at(START + timedelta(seconds=180), happened.set)
+        assert not happened.is_set()
+        assert happened.wait(5)
+        assert seconds_since_start(clock) >= 180
+    finally:
+        clock.stop()
+
+
+def test_many_deadlines_among_sleepers_are_met_to_the_second(clock):
+    chance, met, wrong = random.Random(7), [], []  # noqa: S311
+
+    def meet(due):
+        met.append(due)
+        if seconds_since_start(clock) != due:
+            wrong.append(due)
+
+    with clock.busy():
+        for _ in range(2000):
+            due = chance.randint(1, 100_000)
+            clock.at(START + timedelta(seconds=due), lambda due=due: meet(due))
+        sleepers = [
+            clock.start(asyncio.sleep(chance.randint(1, 100_000))) for _ in range(200)
+        ]
+    clock.advance(timedelta(seconds=100_001))
+    assert all(sleeper.done() for sleeper in sleepers)
+    assert len(met) == 2000
+    assert met == sorted(met)
+    assert wrong == []
+
+
+def test_what_waits_for_a_lull_sees_all_of_an_instant(clock):
+    seen, arrived = [], []
+
+    async def collect():
+        await clock.lull()
+        seen.extend(arrived)
+
+    async def arrive(number):
+        await clock.in_thread(time.sleep, 0.005)
+        arrived.append(number)
+
+    with clock.busy():
+        clock.start(collect())
+        for number in range(3):
+            clock.start(arrive(number))
+    clock.settle()
+    assert seen == [0, 1, 2]
+    assert clock.now() == START
+
+
+def test_an_advance_meets_what_is_due_at_its_end_whatever_the_fractions(clock):
+    chance, missed = random.Random(3), []  # noqa: S311
+    for _ in range(300):
+        clock.sleep(chance.random())
+        due, met = clock.now() + timedelta(seconds=chance.randint(1, 99)), []
+        clock.at(due, lambda met=met: met.append(clock.now()))
+        clock.advance_to(due)
+        if met != [due]:
+            missed.append((due, met))
+    assert missed == []

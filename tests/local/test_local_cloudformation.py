@@ -126,6 +126,7 @@ def code(error: pytest.ExceptionInfo[ClientError]) -> str:
 # --- Nothing is silently ignored ---
 
 
+@pytest.mark.bridge("cdk_personalize_segments.local.cloudformation")
 def test_a_type_that_is_not_honoured_fails_by_name_before_anything_is_made(
     stack: Stack,
 ) -> None:
@@ -133,13 +134,13 @@ def test_a_type_that_is_not_honoured_fails_by_name_before_anything_is_made(
         {
             "Data": {"Type": "AWS::S3::Bucket"},
             "Table": {"Type": "AWS::DynamoDB::Table"},
-            "Rule": {"Type": "AWS::Events::Rule"},
+            "Stream": {"Type": "AWS::Kinesis::Stream"},
         }
     )
     assert status == "ROLLBACK_COMPLETE"
     failures = stack.failures()
     assert "AWS::DynamoDB::Table" in failures["Table"]
-    assert "AWS::Events::Rule" in failures["Rule"]
+    assert "AWS::Kinesis::Stream" in failures["Stream"]
     assert "Data" not in failures
     buckets = stack.aws.client("s3").list_buckets()["Buckets"]
     assert not [each for each in buckets if each["Name"].startswith(stack.name)]
@@ -154,11 +155,11 @@ def test_a_type_that_is_not_honoured_fails_by_name_before_anything_is_made(
                 "LifecycleConfiguration": {
                     "Rules": [
                         {"Status": "Enabled", "ExpirationInDays": 1},
-                        {"Status": "Enabled", "Transitions": [{"TransitionInDays": 1}]},
+                        {"Status": "Enabled", "ObjectSizeGreaterThan": "1"},
                     ]
                 }
             },
-            "LifecycleConfiguration.Rules.Transitions",
+            "LifecycleConfiguration.Rules.ObjectSizeGreaterThan",
         ),
         ({"ObjectLockEnabled": {"Ref": "AWS::Region"}}, "ObjectLockEnabled"),
     ],
@@ -195,7 +196,12 @@ def test_a_property_behind_a_condition_that_does_not_hold_is_no_matter(
     ("resources", "sections", "named"),
     [
         ({"P": parameter({"Fn::Length": ["a"]})}, {}, "Fn::Length"),
-        ({"P": parameter("{{resolve:ssm:/secret}}")}, {}, "{{resolve:ssm:/secret}}"),
+        ({"P": parameter("{{resolve:ssm:/none}}")}, {}, "{{resolve:ssm:/none}}"),
+        (
+            {"P": parameter("{{resolve:secretsmanager:a}}")},
+            {},
+            "{{resolve:secretsmanager:a}}",
+        ),
     ],
 )
 def test_functions_that_are_not_honoured_fail_by_name(
@@ -334,6 +340,7 @@ def test_intrinsic_functions(stack: Stack) -> None:
     )
 
 
+@pytest.mark.emulates("cfn-parameter:AWS::SSM::Parameter::Value<String>")
 def test_parameters_from_systems_manager(stack: Stack) -> None:
     stack.aws.client("ssm").put_parameter(
         Name=f"/{stack.name}/version", Value="21", Type="String"
@@ -689,6 +696,7 @@ def test_what_is_gone_already_does_not_stop_a_deletion(stack: Stack) -> None:
     assert stack.delete() == "DELETE_COMPLETE"
 
 
+@pytest.mark.emulates("cloudformation:UpdateTerminationProtection")
 def test_termination_protection(stack: Stack) -> None:
     stack.create({"P": parameter("x")}, EnableTerminationProtection=True)
     with pytest.raises(ClientError, match="TerminationProtection"):

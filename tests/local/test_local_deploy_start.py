@@ -4,14 +4,11 @@ import os
 import socket
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
-from moto.s3.models import FakeBucket
 
-from cdk_personalize_segments.local import LocalAws, LocalAwsError, patching
+from cdk_personalize_segments.local import LocalAws
 
 
 def run(script: str) -> subprocess.CompletedProcess[str]:
@@ -47,6 +44,36 @@ for _ in range(2):
 """
     )
     assert ended.returncode == 0, ended.stderr
+
+
+def test_reset_empties_the_account_and_keeps_its_settings() -> None:
+    ended = run(
+        """
+from datetime import UTC, datetime
+begins = datetime(2030, 1, 1, tzinfo=UTC)
+with LocalAws(begins=begins, seed=7) as aws:
+    place, s3, drawn = aws.endpoint_url, aws.client("s3"), aws.chance("x").random()
+    s3.create_bucket(Bucket="data")
+    aws.client("cloudformation").create_stack(
+        StackName="one",
+        TemplateBody='{"Resources": {"B": {"Type": "AWS::S3::Bucket"}}}',
+    )
+    aws.clock.sleep(3600)
+    aws.reset()
+    assert aws.endpoint_url == place
+    assert s3.list_buckets()["Buckets"] == []
+    assert aws.client("cloudformation").describe_stacks()["Stacks"] == []
+    assert aws.clock.now() == begins
+    assert aws.chance("x").random() == drawn
+try:
+    aws.reset()
+except LocalAwsError as error:
+    print(error)
+"""
+    )
+    assert ended.stdout == "this local AWS is not running; start it first\n", (
+        ended.stderr
+    )
 
 
 def test_one_at_a_time_and_errors_say_so() -> None:
@@ -125,69 +152,10 @@ def test_clients_ignore_the_developers_settings(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(settings))
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
-    client = local_aws.create_client("ssm", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+    client = local_aws.create_client("sts", "us-east-1")
     assert client.meta.endpoint_url == local_aws.endpoint_url
-    assert client.describe_parameters()["ResponseMetadata"]["HTTPStatusCode"] == 200
-
-
-def test_another_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "version", lambda _: "6.0.0")
-    with pytest.raises(
-        LocalAwsError, match=r"fits moto 5\.2\.5 only, but moto 6\.0\.0"
-    ):
-        patching.check_moto()
-
-
-def test_a_missing_moto_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> str:
-        raise metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(metadata, "version", missing)
-    with pytest.raises(
-        LocalAwsError, match=r"not installed; run pip install '.*\[local\]"
-    ):
-        patching.check_moto()
-
-
-@pytest.mark.parametrize(
-    ("owner", "where"), [(FakeBucket, "FakeBucket"), ({"a": 1}, "a dictionary")]
-)
-def test_a_name_that_moto_no_longer_has_is_named(owner: Any, where: str) -> None:
-    with pytest.raises(
-        LocalAwsError, match=rf"moto 5\.2\.5 has no 'gone' in {where}.* replaces"
-    ):
-        patching.patch(owner, "gone", None)
-
-
-def test_replacements_are_undone_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Base:
-        inherited = "base"
-
-    class Owner(Base):
-        @staticmethod
-        def plain() -> str:
-            return "original"
-
-    table = {"key": "value"}
-    # Those of the account that other tests use stay in place.
-    monkeypatch.setattr(patching, "_undo", [])
-    assert patching.patch(Owner, "plain", lambda: "first")() == "original"
-    patching.patch(Owner, "plain", lambda: "second")
-    patching.patch(Owner, "inherited", "own")
-    patching.patch(table, "key", "replaced")
-    assert (Owner.plain(), Owner.inherited, table["key"]) == (
-        "second",
-        "own",
-        "replaced",
-    )
-    patching.restore_all()
-    assert (Owner().plain(), Owner.inherited, table["key"]) == (
-        "original",
-        "base",
-        "value",
-    )
-    assert "inherited" not in vars(Owner)
+    assert client.get_caller_identity()["Account"] == local_aws.account_id
 
 
 def test_the_fixture_is_there_for_users_and_costs_nothing_unused(

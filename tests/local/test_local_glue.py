@@ -157,8 +157,8 @@ def test_what_a_database_cannot_be_is_told(deploy, properties, named):
 @pytest.mark.parametrize(
     ("properties", "named"),
     [
-        (table(Retention=1), "TableInput.Retention"),
-        (table(StorageDescriptor={"NumberOfBuckets": 1}), "NumberOfBuckets"),
+        (table(TargetTable={"Name": "a"}), "TableInput.TargetTable"),
+        (table(StorageDescriptor={"SchemaReference": {}}), "SchemaReference"),
     ],
 )
 def test_properties_of_a_table_that_are_not_honoured_are_refused(

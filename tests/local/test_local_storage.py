@@ -4,6 +4,7 @@ import socket
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlparse
+from urllib.request import urlopen
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -73,6 +74,7 @@ def test_one_of_many_conditional_writers_wins(local_aws: LocalAws, bucket: str) 
             assert sorted(answers) == [200, *[412] * (len(clients) - 1)]
 
 
+@pytest.mark.bridge("cdk_personalize_segments.local.storage")
 def test_a_deletion_during_a_conditional_write_is_a_conflict(
     local_aws: LocalAws, bucket: str
 ) -> None:
@@ -89,9 +91,10 @@ def test_a_deletion_during_a_conditional_write_is_a_conflict(
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     with socket.create_connection((str(address.hostname), address.port or 0)) as upload:
         upload.sendall("\r\n".join([*lines, "", ""]).encode() + body[:5])
-        # Another request in between: the upload has begun when this one is answered.
+        # Other connections in between: the upload has begun when these are answered.
         for _ in range(3):
-            local_aws.client("s3").delete_object(Bucket=bucket, Key="x")
+            urlopen(f"{local_aws.endpoint_url}/_local").close()  # noqa: S310
+        local_aws.client("s3").delete_object(Bucket=bucket, Key="x")
         upload.sendall(body[5:])
         answer = b"".join(iter(lambda: upload.recv(4096), b"")).decode()
     assert answer.split()[1] == "409"

@@ -10,6 +10,7 @@ import pytest
 from aws_cdk.assertions import Template
 
 from cdk_personalize_segments import BatchSegmentPipeline, SolutionVersion
+from segment_tasks import clients
 
 BENCH = Path(__file__).parents[2] / "benchmarks" / "bench.py"
 VERSION = "arn:aws:personalize:us-east-1:111122223333:solution/films/a1b2c3d4"
@@ -23,16 +24,17 @@ def bench():
     return module
 
 
+@pytest.mark.slow
 def test_every_case_runs():
     done = subprocess.run(
         [sys.executable, BENCH, "--quick"], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines() if line[:1] > " "] == [
-        *["Prepare"] * 8,
+        *["Prepare"] * 11,
         *["Collect"] * 5,
         "Finish",
-        *["Time"] * 4,
+        *["Time"] * 5,
     ]
 
 
@@ -67,3 +69,7 @@ def test_the_functions_have_the_time_and_memory_that_estimates_assume(bench):
     for task, memory in bench.MEMORY_MB.items():
         assert found[task]["MemorySize"] == memory
         assert found[task]["Timeout"] == bench.TIMEOUT_SECONDS
+
+
+def test_the_functions_wait_for_as_many_requests_at_once_as_estimates_assume(bench):
+    assert clients.S3_AT_ONCE == bench.S3_REQUESTS_AT_ONCE

@@ -85,6 +85,7 @@ def test_wheel_and_checkout_synthesise_the_same_bytes(installed, tmp_path):
     assert from_wheel["assets"] == from_checkout["assets"]
 
 
+@pytest.mark.slow
 def test_bytecode_of_the_installation_does_not_change_the_asset(installed, tmp_path):
     site = next(Path(installed).parents[1].glob("lib/python*/site-packages"))
     before = _synth(installed, tmp_path / "before")

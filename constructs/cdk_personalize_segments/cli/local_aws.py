@@ -1,4 +1,4 @@
-"""The command `local start`: a local AWS in the foreground."""
+"""The commands `local`, and of them `local start`: one in the foreground."""
 
 import shlex
 import signal
@@ -13,6 +13,8 @@ from cdk_personalize_segments._runtime import limits
 from cdk_personalize_segments.cli import screen
 from cdk_personalize_segments.cli.errors import CliError
 from cdk_personalize_segments.cli.executions import LOCAL_TIME_HEADER
+from cdk_personalize_segments.cli.local_running import clock, deploy, reset, seed
+from cdk_personalize_segments.cli.running import DEFAULT_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +30,10 @@ _EXTRA: Final = (
 local_app = typer.Typer(
     no_args_is_help=True, help="Run a local AWS, without an account."
 )
+
+
+for _command in (deploy, seed, clock, reset):
+    local_app.command()(_command)
 
 
 @local_app.callback()
@@ -52,7 +58,7 @@ def _checked_region(region: str) -> str:
 def start(
     port: Annotated[
         int, typer.Option(help="The port to listen on; 0: any.", min=0, max=65535)
-    ] = 5000,
+    ] = DEFAULT_PORT,
     data: Annotated[
         Path | None,
         typer.Option(

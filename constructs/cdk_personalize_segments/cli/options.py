@@ -56,8 +56,8 @@ StateMachine = Annotated[
 FilterExpression = Annotated[
     str | None,
     typer.Option(
-        help="The expression of the filter that the queries are for: their "
-        "filterValues are then checked against its placeholders."
+        help="The expression of the run's filter, whose placeholders the queries' "
+        "filterValues must fill. Default: a run without a filter."
     ),
 ]
 NumResults = Annotated[

@@ -1,7 +1,7 @@
 """Checks query files on this machine, as the preparation of a run does."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -36,6 +36,7 @@ class Checker:
     Attributes:
         deal: The queries so far, dealt out as a run would.
         files: What was found in each file that was read.
+        has_needless_values: Whether a line has filterValues that no filter asks for.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Checker:
         self.recipe = recipe
         self.deal = dealing.Deal(recipe, num_results)
         self.files: list[FileCounts] = []
+        self.has_needless_values = False
         self._placeholders = placeholders
         self._doubts: Counter[str] = Counter()
 
@@ -74,26 +76,31 @@ class Checker:
         """
         for file in files:
             before, bad = self.deal.lines, 0
-            for found in self.read(file):
+            for found in self.read(file, self.deal.weigh):
                 if isinstance(found, query_files.Good):
                     self.deal.add(found.queries)
                     self._doubts.update(found.doubts)
                     continue
                 bad += 1
                 for column, reason in found.problems:
+                    if reason == queries.NO_PLACEHOLDERS:
+                        self.has_needless_values = True
                     yield BadLine(file, found.line, column, reason)
             self.files.append(FileCounts(file, self.deal.lines - before, bad))
 
-    def read(self, file: Path) -> Iterator[query_files.Good | query_files.Bad]:
+    def read(
+        self, file: Path, weigh: Callable[[int], None] = lambda _: None
+    ) -> Iterator[query_files.Good | query_files.Bad]:
         """Read the queries of a file.
 
         Args:
             file: The file.
+            weigh: Is told how many bytes are read.
 
         Raises:
             CliError: It cannot be read.
         """
-        return query_files.read(_chunks(file), self.recipe, self._placeholders)
+        return query_files.read(_chunks(file), self.recipe, self._placeholders, weigh)
 
     def problem(self, *, skip_bad: bool = False) -> str | None:
         """Say why a run would be refused, or return None.

@@ -11,7 +11,11 @@ from cdk_personalize_segments._runtime import dealing, limits, query_files
 from cdk_personalize_segments.cli import options, screen
 from cdk_personalize_segments.cli.errors import CliError
 from cdk_personalize_segments.cli.query_files import Checker, check_lasting, expand
-from cdk_personalize_segments.cli.validate import checker_of, print_bad_lines
+from cdk_personalize_segments.cli.validate import (
+    checker_of,
+    print_bad_lines,
+    problem_of,
+)
 
 _FILE = "queries.jsonl"
 
@@ -38,7 +42,8 @@ def split(
     check_lasting(all_files)
     print_bad_lines(checker.bad_lines(all_files))
     if checker.bad or not checker.deal.lines:
-        raise CliError(f"{checker.problem()} Nothing was written.")
+        problem = problem_of(checker, filter_expression)
+        raise CliError(f"{problem} Nothing was written.")
     written = 0
     runs = _write(_queries(checker, all_files), checker.recipe, num_results, to)
     for folder, queries in runs:
@@ -75,6 +80,7 @@ def _write(
         lines = 0
         with (folder / _FILE).open("wb") as stream:
             while following is not None:
+                deal.weigh(len(following) + 1)
                 deal.add([following])
                 if deal.problem():
                     break

@@ -27,6 +27,7 @@ def validate(
 ) -> None:
     """Check query files, offline and with the checker that runs use.
 
+    They are checked for a run without a filter, unless --filter-expression is given.
     Lists every line that cannot be used, with its column and what to write instead.
     Ends with 1 if a run would refuse the files.
     """
@@ -34,10 +35,10 @@ def validate(
     bad_lines = checker.bad_lines(expand(files))
     if as_json:
         found = list(bad_lines)
-        _print_json(checker, found)
+        _print_json(checker, found, problem_of(checker, filter_expression))
     else:
         print_bad_lines(bad_lines)
-        _print_verdict(checker)
+        _print_verdict(checker, problem_of(checker, filter_expression))
     if checker.problem():
         raise typer.Exit(1)
 
@@ -49,14 +50,14 @@ def checker_of(
 
     Args:
         recipe: The recipe of the solution.
-        filter_expression: The expression of the filter, if it is known.
+        filter_expression: The expression of the run's filter, or None without one.
         num_results: Users per segment.
 
     Raises:
         UsageError: The expression is none, or not one for the recipe.
     """
     if filter_expression is None:
-        return Checker(recipe.full_name, None, num_results)
+        return Checker(recipe.full_name, frozenset(), num_results)
     if not _FILTER.search(filter_expression):
         raise UsageError(
             "--filter-expression is the text of a filter, like 'INCLUDE UserID WHERE "
@@ -73,6 +74,22 @@ def checker_of(
     return Checker(recipe.full_name, placeholders, num_results)
 
 
+def problem_of(checker: Checker, filter_expression: str | None) -> str | None:
+    """Say why a run would be refused, or return None.
+
+    Args:
+        checker: What has read the files.
+        filter_expression: The expression of the run's filter, or None without one.
+    """
+    problem = checker.problem()
+    if problem and checker.has_needless_values and filter_expression is None:
+        problem += (
+            " They were checked for a run without a filter; if yours has one, give its "
+            "expression with --filter-expression."
+        )
+    return problem
+
+
 def print_bad_lines(bad_lines: Iterable[BadLine]) -> None:
     """Print bad lines as they are found.
 
@@ -83,10 +100,10 @@ def print_bad_lines(bad_lines: Iterable[BadLine]) -> None:
         screen.line(f"{bad.file}:{bad.line}:{bad.column}: {bad.reason}")
 
 
-def _print_verdict(checker: Checker) -> None:
+def _print_verdict(checker: Checker, problem: str | None) -> None:
     for note in checker.notes():
         screen.line(f"Note: {note}", "yellow")
-    if problem := checker.problem():
+    if problem:
         screen.note(problem, "red")
         return
     deal = checker.deal
@@ -100,9 +117,9 @@ def _print_verdict(checker: Checker) -> None:
     )
 
 
-def _print_json(checker: Checker, found: list[BadLine]) -> None:
+def _print_json(checker: Checker, found: list[BadLine], problem: str | None) -> None:
     content = {
-        "problem": checker.problem(),
+        "problem": problem,
         "notes": list(checker.notes()),
         "queries": checker.deal.lines,
         "distinct": checker.deal.distinct,

@@ -4,139 +4,21 @@ Knows the services that pipelines use. Sources: the Service Authorization Refere
 and the S3 user guide's "Required permissions for Amazon S3 API operations".
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 from xml.etree import ElementTree
 
-from moto.utilities.utils import get_partition
-
-from cdk_personalize_segments.local.policies import Context
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
-_CREDENTIAL: Final = re.compile(
-    r"(?P<key>[^/=\s]+)/\d{8}/(?P<region>[^/]*)/(?P<service>[^/]+)/aws4_request"
+from cdk_personalize_segments.local import messaging_actions
+from cdk_personalize_segments.local.calls import (
+    Call,
+    Needed,
+    UnmappedRequestError,
+    unmapped,
 )
-
-
-class UnmappedRequestError(ValueError):
-    """A request whose actions are not known here."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """What a request says of itself.
-
-    Attributes:
-        access_key: Whose credentials sign it; empty if nobody's.
-        service: The service's name in the signature.
-        region: The Region in the signature.
-        method: The HTTP method.
-        path: The path, decoded.
-        query: The query string's parameters.
-        headers: The headers, with names in lower case.
-        body: The body, for the services whose actions depend on it.
-    """
-
-    access_key: str
-    service: str
-    region: str
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def partition(self) -> str:
-        """The partition of the Region; that of most Regions if there is none."""
-        return str(get_partition(self.region))
-
-    @property
-    def operation(self) -> str:
-        """The operation of a service that is told it in a header."""
-        return self.headers.get("x-amz-target", "").rpartition(".")[2]
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """The parameters of a service that takes them as JSON."""
-        try:
-            parsed = json.loads(self.body or b"{}")
-        except ValueError:
-            return {}
-        return parsed if isinstance(parsed, dict) else {}
-
-    @property
-    def bucket(self) -> str:
-        """The bucket of an S3 request, by host or by path."""
-        return self._place[0]
-
-    @property
-    def key(self) -> str:
-        """The key of an S3 request; empty for a request on the bucket."""
-        return self._place[1]
-
-    @property
-    def _place(self) -> tuple[str, str]:
-        host = self.headers.get("host", "").partition(":")[0]
-        if host.endswith(".localhost"):
-            return host.removesuffix(".localhost"), self.path.removeprefix("/")
-        bucket, _, key = self.path.removeprefix("/").partition("/")
-        return bucket, key
-
-
-@dataclass(frozen=True)
-class Needed:
-    """A permission that a request needs."""
-
-    action: str
-    resource: str
-    context: Context = field(default_factory=dict)
-
-
-def read_call(environ: "WSGIEnvironment") -> Call:
-    """Read a request; its body stays readable.
-
-    Args:
-        environ: The request, as WSGI passes it.
-    """
-    query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
-    access_key, region, service = _signer(environ, query)
-    headers = {
-        name.removeprefix("HTTP_").replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    # WSGI gives the path's bytes as Latin-1.
-    path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
-    return Call(
-        access_key=access_key,
-        service=service,
-        region=region,
-        method=environ["REQUEST_METHOD"],
-        path=path,
-        query=query,
-        headers=headers,
-        body=_body(environ, service, query),
-    )
-
-
-def _signer(
-    environ: "WSGIEnvironment", query: Mapping[str, str]
-) -> tuple[str, str, str]:
-    """Tell the access key, Region and service of a signature, or empty texts."""
-    signed = environ.get("HTTP_AUTHORIZATION") or query.get("X-Amz-Credential", "")
-    credential = _CREDENTIAL.search(signed)
-    if credential is not None:
-        return credential["key"], credential["region"], credential["service"]
-    # The older signature, which boto3 still gives to S3 URLs.
-    return query.get("AWSAccessKeyId", ""), "", "s3"
+from cdk_personalize_segments.local.policies import Context
+from cdk_personalize_segments.local.task_tokens import state_machine_of
 
 
 def needed_by(call: Call, account: str) -> list[Needed]:
@@ -156,24 +38,6 @@ def needed_by(call: Call, account: str) -> list[Needed]:
             f"{', '.join(sorted(_SERVICES))}"
         )
     return _SERVICES[call.service](call, account)
-
-
-def _body(environ: "WSGIEnvironment", service: str, query: Mapping[str, str]) -> bytes:
-    """Read the body where actions depend on it; objects of S3 stay where they are."""
-    if service == "s3" and "delete" not in query:
-        return b""
-    if not environ.get("CONTENT_LENGTH"):
-        return b""
-    body: bytes = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-    environ["wsgi.input"] = BytesIO(body)
-    return body
-
-
-def _unmapped(call: Call, what: str) -> UnmappedRequestError:
-    return UnmappedRequestError(
-        f"local AWS does not know which permissions {what} of {call.service} needs, "
-        "so functions cannot call it"
-    )
 
 
 # --- S3 ---
@@ -237,7 +101,7 @@ def _s3(call: Call, _: str) -> list[Needed]:
     if not call.bucket:
         if call.method == "GET":
             return [Needed("s3:ListAllMyBuckets", "*")]
-        raise _unmapped(call, f"{call.method} /")
+        raise unmapped(call, f"{call.method} /")
     if call.method == "POST" and not call.key and "delete" in call.query:
         return _s3_delete_many(call)
     about = ",".join(
@@ -251,7 +115,7 @@ def _s3(call: Call, _: str) -> list[Needed]:
     action = actions.get((call.method, about))
     if action is None:
         kind = "object" if call.key else "bucket"
-        raise _unmapped(call, f"{call.method} on a {kind} with {about or 'nothing'}")
+        raise unmapped(call, f"{call.method} on a {kind} with {about or 'nothing'}")
     context = {
         f"s3:{name}": call.query[name] for name in _LIST_KEYS if name in call.query
     }
@@ -263,7 +127,7 @@ def _s3(call: Call, _: str) -> list[Needed]:
             needed.append(Needed("s3:PutObjectTagging", arn))
         for header in call.headers:
             if header == "x-amz-acl" or header.startswith("x-amz-grant-"):
-                raise _unmapped(call, f"the header {header}")
+                raise unmapped(call, f"the header {header}")
     return needed
 
 
@@ -306,6 +170,10 @@ def _object_arn(call: Call, bucket: str, key: str) -> str:
 # --- Personalize ---
 
 _PERSONALIZE_RESOURCES: Final = {
+    "CreateSolutionVersion": "solutionArn",
+    "DeleteDatasetGroup": "datasetGroupArn",
+    "DeleteFilter": "filterArn",
+    "DeleteSolution": "solutionArn",
     "DescribeBatchSegmentJob": "batchSegmentJobArn",
     "DescribeDatasetGroup": "datasetGroupArn",
     "DescribeFilter": "filterArn",
@@ -313,13 +181,23 @@ _PERSONALIZE_RESOURCES: Final = {
     "DescribeSolution": "solutionArn",
     "DescribeSolutionVersion": "solutionVersionArn",
     "ListTagsForResource": "resourceArn",
+    "StopSolutionVersionCreation": "solutionVersionArn",
     "TagResource": "resourceArn",
     "UntagResource": "resourceArn",
+    "UpdateSolution": "solutionArn",
+}
+# What is created by name: the parameter with it, and the kind in the ARN.
+_PERSONALIZE_NAMED: Final = {
+    "CreateBatchSegmentJob": ("jobName", "batch-segment-job"),
+    "CreateDatasetGroup": ("name", "dataset-group"),
+    "CreateFilter": ("name", "filter"),
+    "CreateSolution": ("name", "solution"),
 }
 # The Service Authorization Reference has no resource types for these.
 _PERSONALIZE_LISTS: Final = frozenset(
     {
         "ListBatchSegmentJobs",
+        "ListDatasetGroups",
         "ListFilters",
         "ListRecipes",
         "ListSolutionVersions",
@@ -335,29 +213,23 @@ def _personalize(call: Call, account: str) -> list[Needed]:
         return [Needed(action, "*")]
     if call.operation in _PERSONALIZE_RESOURCES:
         arn = _text(parameters.get(_PERSONALIZE_RESOURCES[call.operation]))
-        return [Needed(action, arn, _tag_context(parameters))]
-    if call.operation == "CreateBatchSegmentJob":
-        return _create_batch_segment_job(call, account)
-    raise _unmapped(call, call.operation)
-
-
-def _create_batch_segment_job(call: Call, account: str) -> list[Needed]:
-    parameters = call.parameters
-    name = _text(parameters.get("jobName"))
-    arn = (
-        f"arn:{call.partition}:personalize:{call.region}:{account}"
-        f":batch-segment-job/{name}"
-    )
+    elif call.operation in _PERSONALIZE_NAMED:
+        parameter, kind = _PERSONALIZE_NAMED[call.operation]
+        name = _text(parameters.get(parameter))
+        arn = f"arn:{call.partition}:personalize:{call.region}:{account}:{kind}/{name}"
+    else:
+        raise unmapped(call, call.operation)
     context = _tag_context(parameters)
-    needed = [Needed(f"personalize:{call.operation}", arn, context)]
-    if parameters.get("tags"):
+    needed = [Needed(action, arn, context)]
+    if parameters.get("tags") and call.operation != "TagResource":
         needed.append(Needed("personalize:TagResource", arn, context))
-    service_role = _text(parameters.get("roleArn"))
-    passed = {
-        "iam:PassedToService": "personalize.amazonaws.com",
-        "iam:AssociatedResourceArn": arn,
-    }
-    return [*needed, Needed("iam:PassRole", service_role, passed)]
+    if "roleArn" in parameters:
+        passed = {
+            "iam:PassedToService": "personalize.amazonaws.com",
+            "iam:AssociatedResourceArn": arn,
+        }
+        needed.append(Needed("iam:PassRole", _text(parameters["roleArn"]), passed))
+    return needed
 
 
 def _tag_context(parameters: Mapping[str, Any]) -> Context:
@@ -371,17 +243,17 @@ def _tag_context(parameters: Mapping[str, Any]) -> Context:
 
 # --- The others ---
 
-_XRAY_ACTIONS: Final = {
-    "/TraceSegments": "PutTraceSegments",
-    "/TelemetryRecords": "PutTelemetryRecords",
-    "/GetSamplingRules": "GetSamplingRules",
-    "/SamplingTargets": "GetSamplingTargets",
-}
 _STATES_RESOURCES: Final = {
     "StartExecution": "stateMachineArn",
     "DescribeStateMachine": "stateMachineArn",
     "DescribeExecution": "executionArn",
+    "GetExecutionHistory": "executionArn",
+    "RedriveExecution": "executionArn",
+    "StopExecution": "executionArn",
 }
+_TOKEN_OPERATIONS: Final = frozenset(
+    {"SendTaskFailure", "SendTaskHeartbeat", "SendTaskSuccess"}
+)
 # The parameters that name what is concerned, a database and perhaps a table of it.
 _GLUE_RESOURCES: Final = {
     "BatchCreatePartition": ("DatabaseName", "TableName"),
@@ -401,7 +273,7 @@ _INVOCATIONS: Final = re.compile(r"/2015-03-31/functions/(?P<name>[^/]+)/invocat
 def _glue(call: Call, account: str) -> list[Needed]:
     """Name a table or database and all above it: Glue asks for each."""
     if call.operation not in _GLUE_RESOURCES:
-        raise _unmapped(call, call.operation)
+        raise unmapped(call, call.operation)
     names = [_text(call.parameters.get(key)) for key in _GLUE_RESOURCES[call.operation]]
     resources = ["catalog", f"database/{names[0]}"]
     if len(names) > 1:
@@ -424,16 +296,10 @@ def _logs(call: Call, account: str) -> list[Needed]:
     return [Needed(f"logs:{call.operation}", resource)]
 
 
-def _xray(call: Call, _: str) -> list[Needed]:
-    if call.path not in _XRAY_ACTIONS:
-        raise _unmapped(call, call.path)
-    return [Needed(f"xray:{_XRAY_ACTIONS[call.path]}", "*")]
-
-
 def _lambda(call: Call, account: str) -> list[Needed]:
     match = _INVOCATIONS.fullmatch(call.path)
     if match is None or call.method != "POST":
-        raise _unmapped(call, f"{call.method} {call.path}")
+        raise unmapped(call, f"{call.method} {call.path}")
     name = unquote(match["name"])
     if not name.startswith("arn:"):
         name = f"arn:{call.partition}:lambda:{call.region}:{account}:function:{name}"
@@ -446,14 +312,17 @@ def _lambda(call: Call, account: str) -> list[Needed]:
 def _sts(call: Call, _: str) -> list[Needed]:
     operation = dict(parse_qsl(call.body.decode())).get("Action", "")
     if operation != "GetCallerIdentity":
-        raise _unmapped(call, operation)
+        raise unmapped(call, operation)
     # Needs no permission.
     return []
 
 
 def _states(call: Call, _: str) -> list[Needed]:
+    if call.operation in _TOKEN_OPERATIONS:
+        machine = state_machine_of(_text(call.parameters.get("taskToken")))
+        return [Needed(f"states:{call.operation}", machine)]
     if call.operation not in _STATES_RESOURCES:
-        raise _unmapped(call, call.operation)
+        raise unmapped(call, call.operation)
     resource = _text(call.parameters.get(_STATES_RESOURCES[call.operation]))
     return [Needed(f"states:{call.operation}", resource)]
 
@@ -464,12 +333,15 @@ def _text(value: object) -> str:
 
 
 _SERVICES: Final[Mapping[str, Callable[[Call, str], list[Needed]]]] = {
+    "events": messaging_actions.events,
     "glue": _glue,
     "lambda": _lambda,
     "logs": _logs,
     "personalize": _personalize,
     "s3": _s3,
+    "scheduler": messaging_actions.scheduler,
+    "sns": messaging_actions.sns,
+    "sqs": messaging_actions.sqs,
     "states": _states,
     "sts": _sts,
-    "xray": _xray,
 }

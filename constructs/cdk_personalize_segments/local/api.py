@@ -30,10 +30,12 @@ class Service:
     Attributes:
         ours: Those that local AWS answers itself.
         moto: Those that moto answers, as they were found right.
+        kept: What is only kept and read back, though AWS acts on it.
     """
 
     ours: frozenset[str] = frozenset()
     moto: frozenset[str] = frozenset()
+    kept: str | None = None
 
 
 def _names(text: str) -> frozenset[str]:
@@ -43,19 +45,39 @@ def _names(text: str) -> frozenset[str]:
 SERVICES: Final[Mapping[str, Service]] = {
     "cloudformation": Service(
         ours=_names(
-            "CreateChangeSet CreateStack DeleteChangeSet DeleteStack DescribeChangeSet "
+            "ContinueUpdateRollback CreateChangeSet CreateStack DeleteChangeSet "
+            "DeleteStack DescribeChangeSet "
             "DescribeStackEvents DescribeStackResource DescribeStackResources "
             "DescribeStacks ExecuteChangeSet GetTemplate GetTemplateSummary "
             "ListChangeSets ListExports ListImports ListStackResources ListStacks "
-            "UpdateStack UpdateTerminationProtection"
+            "RollbackStack UpdateStack UpdateTerminationProtection"
         )
+    ),
+    "cloudwatch": Service(
+        ours=_names("DeleteAlarms DescribeAlarms PutCompositeAlarm PutMetricAlarm"),
+        moto=_names(
+            "DeleteDashboards GetDashboard ListDashboards ListTagsForResource "
+            "PutDashboard SetAlarmState TagResource UntagResource"
+        ),
+        kept="alarms and dashboards, since there are no metrics",
     ),
     "ecr": Service(
         moto=_names(
-            "CreateRepository DeleteRepository DescribeRepositories GetLifecyclePolicy "
+            "CreateRepository DeleteLifecyclePolicy DeleteRepository "
+            "DeleteRepositoryPolicy DescribeRepositories GetLifecyclePolicy "
             "GetRepositoryPolicy PutImageTagMutability PutLifecyclePolicy "
             "SetRepositoryPolicy"
-        )
+        ),
+        kept="repositories, since there are no images",
+    ),
+    "events": Service(
+        ours=_names("PutEvents"),
+        moto=_names(
+            "CreateEventBus DeleteEventBus DeleteRule DescribeEventBus DescribeRule "
+            "DisableRule EnableRule ListEventBuses ListRules ListTagsForResource "
+            "ListTargetsByRule PutRule PutTargets RemoveTargets TagResource "
+            "UntagResource"
+        ),
     ),
     "glue": Service(
         moto=_names(
@@ -63,7 +85,8 @@ SERVICES: Final[Mapping[str, Service]] = {
             "CreateTable DeleteDatabase DeletePartition DeleteTable GetDatabase "
             "GetDatabases GetPartition GetPartitions GetTable GetTables "
             "UpdateDatabase UpdatePartition UpdateTable"
-        )
+        ),
+        kept="databases, tables and partitions, since nothing queries them here",
     ),
     "iam": Service(
         moto=_names(
@@ -77,60 +100,110 @@ SERVICES: Final[Mapping[str, Service]] = {
         )
     ),
     "kms": Service(
+        ours=_names("EnableKeyRotation GetKeyRotationStatus"),
         moto=_names(
-            "CreateKey DescribeKey GetKeyPolicy ListKeys PutKeyPolicy "
-            "ScheduleKeyDeletion UpdateKeyDescription"
-        )
+            "CreateAlias CreateKey DeleteAlias DescribeKey DisableKey "
+            "DisableKeyRotation EnableKey GetKeyPolicy ListAliases ListKeys "
+            "ListResourceTags PutKeyPolicy ScheduleKeyDeletion TagResource "
+            "UntagResource UpdateAlias UpdateKeyDescription"
+        ),
+        kept="all but the policies of keys, since nothing is encrypted",
     ),
     "lambda": Service(
         ours=_names("Invoke"),
         moto=_names(
-            "AddPermission CreateFunction DeleteFunction GetFunction "
-            "GetFunctionConfiguration GetPolicy ListFunctions ListTags "
+            "AddPermission CreateAlias CreateEventSourceMapping CreateFunction "
+            "DeleteAlias DeleteEventSourceMapping DeleteFunction GetAlias "
+            "GetEventSourceMapping GetFunction GetFunctionConfiguration GetPolicy "
+            "ListAliases ListEventSourceMappings ListFunctions ListTags "
             "ListVersionsByFunction PublishVersion RemovePermission TagResource "
-            "UntagResource UpdateFunctionCode UpdateFunctionConfiguration"
+            "UntagResource UpdateAlias UpdateEventSourceMapping UpdateFunctionCode "
+            "UpdateFunctionConfiguration"
         ),
     ),
     "logs": Service(
+        ours=_names(
+            "AssociateKmsKey CreateLogGroup DeleteLogGroup DeleteQueryDefinition "
+            "DescribeLogGroups DescribeQueryDefinitions DisassociateKmsKey "
+            "PutLogGroupDeletionProtection PutQueryDefinition"
+        ),
         moto=_names(
-            "CreateLogGroup CreateLogStream DeleteLogGroup DeleteRetentionPolicy "
-            "DescribeLogGroups DescribeLogStreams FilterLogEvents GetLogEvents "
-            "ListTagsForResource PutLogEvents PutRetentionPolicy TagResource "
-            "UntagResource"
-        )
+            "CreateLogStream DeleteMetricFilter DeleteRetentionPolicy "
+            "DescribeLogStreams DescribeMetricFilters FilterLogEvents GetLogEvents "
+            "ListTagsForResource PutLogEvents PutMetricFilter PutRetentionPolicy "
+            "TagResource UntagResource"
+        ),
+        kept="retention, keys, metric filters and saved queries",
     ),
     "personalize": Service(ours=frozenset(OPERATIONS)),
     "s3": Service(
         moto=_names(
             "AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket "
-            "CreateMultipartUpload DeleteBucket DeleteBucketEncryption "
+            "CreateMultipartUpload DeleteBucket DeleteBucketCors "
+            "DeleteBucketEncryption "
             "DeleteBucketLifecycle DeleteBucketOwnershipControls DeleteBucketPolicy "
             "DeleteBucketTagging DeleteObject DeleteObjects DeletePublicAccessBlock "
-            "GetBucketAcl GetBucketEncryption GetBucketLifecycleConfiguration "
-            "GetBucketLocation GetBucketOwnershipControls GetBucketPolicy "
-            "GetBucketTagging GetBucketVersioning GetObject GetObjectTagging "
-            "GetPublicAccessBlock HeadBucket HeadObject ListBuckets "
+            "GetBucketAcl GetBucketCors GetBucketEncryption "
+            "GetBucketLifecycleConfiguration GetBucketLocation "
+            "GetBucketNotificationConfiguration GetBucketOwnershipControls "
+            "GetBucketPolicy GetBucketTagging GetBucketVersioning GetObject "
+            "GetObjectTagging GetPublicAccessBlock HeadBucket HeadObject ListBuckets "
             "ListMultipartUploads ListObjectVersions ListObjects ListObjectsV2 "
-            "ListParts PutBucketAcl PutBucketEncryption "
-            "PutBucketLifecycleConfiguration PutBucketOwnershipControls "
+            "ListParts PutBucketAcl PutBucketCors PutBucketEncryption "
+            "PutBucketLifecycleConfiguration PutBucketNotificationConfiguration "
+            "PutBucketOwnershipControls "
             "PutBucketPolicy PutBucketTagging PutBucketVersioning PutObject "
             "PutObjectTagging PutPublicAccessBlock UploadPart"
+        ),
+        kept="lifecycle rules, encryption, ACLs and public access blocks",
+    ),
+    "scheduler": Service(
+        moto=_names(
+            "CreateSchedule CreateScheduleGroup DeleteSchedule DeleteScheduleGroup "
+            "GetSchedule GetScheduleGroup ListScheduleGroups ListSchedules "
+            "ListTagsForResource TagResource UntagResource UpdateSchedule"
         )
     ),
-    "ssm": Service(moto=_names("DeleteParameter GetParameter PutParameter")),
+    "sns": Service(
+        ours=_names("Publish PublishBatch"),
+        moto=_names(
+            "CreateTopic DeleteTopic GetSubscriptionAttributes GetTopicAttributes "
+            "ListSubscriptions ListSubscriptionsByTopic ListTagsForResource ListTopics "
+            "SetSubscriptionAttributes SetTopicAttributes Subscribe TagResource "
+            "Unsubscribe UntagResource"
+        ),
+    ),
+    "sqs": Service(
+        moto=_names(
+            "ChangeMessageVisibility ChangeMessageVisibilityBatch CreateQueue "
+            "DeleteMessage DeleteMessageBatch DeleteQueue GetQueueAttributes "
+            "GetQueueUrl ListDeadLetterSourceQueues ListQueueTags ListQueues "
+            "PurgeQueue ReceiveMessage SendMessage SendMessageBatch SetQueueAttributes "
+            "TagQueue UntagQueue"
+        )
+    ),
+    "ssm": Service(
+        moto=_names(
+            "AddTagsToResource DeleteParameter DescribeParameters GetParameter "
+            "ListTagsForResource PutParameter RemoveTagsFromResource"
+        )
+    ),
     "stepfunctions": Service(
         ours=_names(
-            "DescribeExecution DescribeStateMachineForExecution GetExecutionHistory "
-            "ListExecutions StartExecution StopExecution"
+            "DeleteStateMachineVersion DescribeExecution DescribeMapRun "
+            "DescribeStateMachine DescribeStateMachineForExecution "
+            "GetExecutionHistory ListExecutions ListMapRuns "
+            "ListStateMachineVersions PublishStateMachineVersion RedriveExecution "
+            "SendTaskFailure SendTaskHeartbeat SendTaskSuccess StartExecution "
+            "StopExecution UpdateMapRun ValidateStateMachineDefinition"
         ),
         moto=_names(
-            "CreateStateMachine DeleteStateMachine DescribeStateMachine "
+            "CreateStateMachine DeleteStateMachine "
             "ListStateMachines ListTagsForResource TagResource UntagResource "
             "UpdateStateMachine"
         ),
     ),
     "sts": Service(moto=_names("AssumeRole GetCallerIdentity")),
-    "xray": Service(moto=_names("PutTraceSegments")),
 }
 """The services, as boto3 calls them."""
 

@@ -1,9 +1,11 @@
 """One local AWS: a moto server in this process, with every bridge in place."""
 
 import atexit
+import itertools
 import os
 import random
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -13,13 +15,20 @@ from cdk_personalize_segments._runtime import limits
 from cdk_personalize_segments.local import patching
 from cdk_personalize_segments.local.cdk_cli import CdkCli
 from cdk_personalize_segments.local.clock import Clock
+from cdk_personalize_segments.local.environment import (
+    aws_environment,
+    process_environment,
+)
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.executions import Execution, run_to_end
+from cdk_personalize_segments.local.pipelines import segments, upload
 from cdk_personalize_segments.local.untyped import Client
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from cdk_personalize_segments.local.events import Events
+    from cdk_personalize_segments.local.messaging import Message, Topics
     from cdk_personalize_segments.local.personalize import EmulatedPersonalize
     from cdk_personalize_segments.local.sessions import Sessions
 
@@ -32,6 +41,7 @@ _NO_SETTINGS: Final = {
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
 }
+_NOT_RUNNING: Final = "this local AWS is not running; start it first"
 
 _started: "LocalAws | None" = None
 
@@ -42,8 +52,9 @@ class LocalAws:
     ```python
     with LocalAws() as aws:
         outputs = aws.deploy("Segments", app="python app.py")
-        aws.client("s3").upload_file("queries.jsonl", bucket, "queries/all.jsonl")
-        execution = aws.run(outputs["Segments"]["StateMachineArn"])
+        [machine] = outputs["Segments"].values()
+        execution = aws.run(machine, queries=[{"itemId": "1"}])
+        print(aws.segments(execution))
     ```
 
     It serves at `endpoint_url`, so that the AWS CLI, any SDK and the CDK CLI work
@@ -70,12 +81,16 @@ class LocalAws:
         region: The Region that clients and deployments use.
         account_id: The account, 123456789012.
         clock: The virtual clock, once started.
+        events: What tests can do to events, once started.
         personalize: The emulated Personalize, once started.
+        topics: The topics and what was sent to addresses, once started.
         sessions: The credentials that functions were given, once started.
     """
 
     clock: Clock
+    events: "Events"
     personalize: "EmulatedPersonalize"
+    topics: "Topics"
     sessions: "Sessions"
 
     def __init__(
@@ -111,8 +126,11 @@ class LocalAws:
         self._chances: dict[str, random.Random] = {}
         self._server: Any = None
         self._middlewares: list[Middleware] = []
+        # How many of them are not a bridge's.
+        self._added = 0
         self._clients: dict[tuple[str, str], Any] = {}
         self._cdk: CdkCli | None = None
+        self._query_files = itertools.count(1)
 
     def start(self) -> Self:
         """Start serving an empty account.
@@ -131,23 +149,31 @@ class LocalAws:
                 "the process; stop it, or share it"
             )
         patching.check_moto()
-        # Late: these import moto, which the extra `local` brings.
-        from cdk_personalize_segments.local import bridges, direct, service_models
-        from cdk_personalize_segments.local.server import Server
-
-        self.clock = Clock(start=self._begins, speed=self._speed)
+        self._added = len(self._middlewares)
         _started = self
         # Functions may run in processes, which must not outlive this one.
         atexit.register(self.stop)
+        self.clock = Clock(start=self._begins, speed=self._speed)
         try:
-            bridges.install_all(self)
-            self._server = Server(self._port, self._middlewares)
-            direct.install(self._server)
-            service_models.install()
+            self._set_up()
         except BaseException:
             self.stop()
             raise
         return self
+
+    def _set_up(self) -> None:
+        """Put every bridge in place, over an empty moto, and answer with it."""
+        # Late: these import moto, which the extra `local` brings.
+        from cdk_personalize_segments.local import bridges, direct, service_models
+        from cdk_personalize_segments.local.server import Server
+
+        bridges.install_all(self)
+        if self._server is None:
+            self._server = Server(self._port, self._middlewares)
+        else:
+            self._server.answer_with(self._middlewares)
+        direct.install(self._server)
+        service_models.install()
 
     def stop(self) -> None:
         """Stop serving, and forget everything in the account."""
@@ -155,18 +181,40 @@ class LocalAws:
         if _started is not self:
             return
         atexit.unregister(self.stop)
-        from cdk_personalize_segments.local import bridges
-
         self.clock.stop()
         if self._server is not None:
             self._server.stop()
             self._server = None
-        bridges.remove_all()
+        self._forget()
         self._middlewares.clear()
         self._clients.clear()
+        _started = None
+
+    def reset(self) -> None:
+        """Empty the account, which goes on at the same endpoint.
+
+        All is as after `start`: the clock is a new one that begins as the first did,
+        so that `clock`, `personalize` and `sessions` are to be taken anew. What waits
+        or runs is ended, and no other request may be under way.
+
+        Raises:
+            LocalAwsError: It is not running.
+        """
+        if self._server is None:
+            raise LocalAwsError(_NOT_RUNNING)
+        self.clock.stop()
+        self._forget()
+        del self._middlewares[self._added :]
+        self.clock = Clock(start=self._begins, speed=self._speed)
+        self._set_up()
+
+    def _forget(self) -> None:
+        """Take every bridge away, and with them what is in the account."""
+        from cdk_personalize_segments.local import bridges
+
+        bridges.remove_all()
         self._chances.clear()
         self._cdk = None
-        _started = None
 
     def __enter__(self) -> Self:
         """Start serving."""
@@ -193,6 +241,15 @@ class LocalAws:
             random.Random(f"{self._seed}/{purpose}"),  # noqa: S311
         )
 
+    def new_id(self, purpose: str) -> str:
+        """Make up a UUID, which follows from the seed.
+
+        Args:
+            purpose: As in `chance`.
+        """
+        chance = self.chance(purpose)
+        return str(uuid.UUID(int=chance.getrandbits(128), version=4))
+
     def add_middleware(self, wrap: "Middleware") -> None:
         """Look at every request before moto does.
 
@@ -209,7 +266,7 @@ class LocalAws:
         The name, not the address: templates by URL are only recognised by it.
         """
         if self._server is None:
-            raise LocalAwsError("this local AWS is not running; start it first")
+            raise LocalAwsError(_NOT_RUNNING)
         return f"http://localhost:{self._server.port}"
 
     @property
@@ -220,28 +277,12 @@ class LocalAws:
         and the instance metadata service is off. `process_environment` has everything
         that a subprocess needs.
         """
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": "localhost,127.0.0.1",
-            "no_proxy": "localhost,127.0.0.1",
-        }
+        return aws_environment(self.endpoint_url, self.region)
 
     @property
     def process_environment(self) -> dict[str, str]:
         """The environment of this process, with its AWS settings replaced by ours."""
-        others = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("AWS_")
-        }
-        return {**others, **self.environment}
+        return process_environment(self.endpoint_url, self.region)
 
     def client(self, service: str, region: str | None = None) -> Client:
         """Give a boto3 client with the rights of the account's administrator.
@@ -353,11 +394,24 @@ class LocalAws:
         """
         return self.personalize.seed(folder, recipe=recipe, name=name)
 
+    def messages(self, endpoint: str) -> "list[Message]":
+        """Give the messages to an address outside of AWS, which go nowhere.
+
+        Args:
+            endpoint: An e-mail address, phone number or URL that subscribes to topics.
+
+        Returns:
+            The messages, oldest first.
+        """
+        return [each for each in self.topics.messages if each.endpoint == endpoint]
+
     def run(
         self,
         state_machine_arn: str,
         input: object = None,
         timeout: float = 60,
+        *,
+        queries: Iterable[Mapping[str, Any]] | None = None,
     ) -> Execution:
         """Start an execution and wait for its end.
 
@@ -365,10 +419,38 @@ class LocalAws:
             state_machine_arn: The state machine.
             input: The input, anything that JSON can say; None is `{}`.
             timeout: Real seconds to wait at most.
+            queries: For a pipeline's state machine: what to ask, such as
+                `[{"itemId": "1"}]`, uploaded to its bucket and named in the input.
 
         Raises:
             LocalAwsError: It cannot be started, or has not ended in time and goes on.
+            ValueError: The input names queries, too.
         """
+        if queries is not None:
+            others = {} if input is None else input
+            if not isinstance(others, Mapping) or "queries" in others:
+                raise ValueError(
+                    "queries= names the queries in the input: leave them out there, "
+                    f"and have it be a mapping, not {input!r}"
+                )
+            file = f"queries-{next(self._query_files)}.jsonl"
+            upload(self.client, state_machine_arn, file, queries)
+            input = {**others, "queries": file}
         return run_to_end(
             self.client("stepfunctions"), state_machine_arn, input, timeout
         )
+
+    def segments(self, execution: Execution) -> dict[str, list[str]]:
+        """Read the segments of a run.
+
+        Args:
+            execution: What `run` returned for a pipeline's state machine.
+
+        Returns:
+            The users of each query, the most likely first, by the query's item id or
+            expression; by the whole query in JSON if it has filter values.
+
+        Raises:
+            LocalAwsError: The run failed, or some of its queries did.
+        """
+        return segments(self.client, execution)

@@ -2,20 +2,29 @@
 
 from typing import TYPE_CHECKING
 
-from moto.core.config import default_user_config
 from moto.core.models import MockAWS
+from moto.iam import models as iam_models
 from moto.moto_api._internal.models import moto_api_backend
 
 from cdk_personalize_segments.local import (
+    alarms,
     api,
     cloudformation,
+    control,
+    custom_responses,
     enforcement,
+    events,
     function_configuration,
     functions,
+    key_rotation,
+    log_settings,
+    messaging,
     patching,
     personalize,
+    s3_answers,
     stepfunctions,
     storage,
+    times,
 )
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.sessions import Sessions
@@ -31,20 +40,29 @@ def install_all(aws: "LocalAws") -> None:
         aws: The account that they serve; its clock runs already.
     """
     # Functions' roles use policies that AWS manages.
-    patching.patch(default_user_config["iam"], "load_aws_managed_policies", True)
+    patching.patch(iam_models, "load_iam_aws_managed_policies", lambda: True)
     moto_api_backend.reset()
     patching.patch(MockAWS, "reset", _refuse_reset)
-    aws.sessions = Sessions()
+    aws.sessions = Sessions(aws.chance)
     for bridge in (
+        times,
         storage,
+        s3_answers,
+        alarms,
+        key_rotation,
+        log_settings,
         function_configuration,
         functions,
+        events,
+        messaging,
         stepfunctions,
         personalize,
         cloudformation,
+        custom_responses,
         enforcement,
-        # Last, so that it looks at a request before all others do.
+        # Last, so that they look at a request before all others do.
         api,
+        control,
     ):
         bridge.install(aws)
 

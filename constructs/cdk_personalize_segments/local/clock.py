@@ -8,6 +8,8 @@ deadlines, time-outs and cancellation are asyncio's, in an order that never chan
 import asyncio
 import concurrent.futures
 import contextlib
+import heapq
+import itertools
 import selectors
 import threading
 import time
@@ -17,6 +19,8 @@ from typing import Any, Final, TypeVar
 
 _T = TypeVar("_T")
 _WORKERS: Final = 32
+# Seconds that make no difference: sums of them are not exact.
+_RESOLUTION_SECONDS: Final = 1e-6
 
 
 def iso(instant: datetime) -> str:
@@ -36,7 +40,9 @@ class Clock:
     """One clock for a whole local AWS.
 
     It advances only when everything on it waits and nothing is `busy`: at once to the
-    next deadline, or at a multiple of real speed.
+    next deadline, or at a multiple of real speed. What is due `at` an instant happens
+    when time passes it, but never makes time pass: schedules that recur for ever would
+    let it race for ever. `advance` lets time pass by itself.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class Clock:
         self._workers = concurrent.futures.ThreadPoolExecutor(
             _WORKERS, thread_name_prefix="clock-worker"
         )
+        self._time.due = self._due
         self._turn = asyncio.Event()
         self._turn.set()
         self._ends: list[Callable[[], None]] = []
@@ -85,6 +92,64 @@ class Clock:
             seconds: How long, in virtual seconds.
         """
         self.start(asyncio.sleep(seconds)).result()
+
+    def at(self, instant: datetime, happen: Callable[[], None]) -> "Deadline":
+        """Have something happen when time passes an instant, without waiting for it.
+
+        Time on its way to something that is waited for stops there. What is due at the
+        same instant happens in the order of the calls, before whoever sleeps until then
+        goes on.
+
+        Args:
+            instant: When; at once if it is past.
+            happen: What to call, on the clock: it must not block, but may `start` what
+                does.
+
+        Returns:
+            The deadline, which can be cancelled.
+        """
+        seconds = (instant - self._start).total_seconds()
+        deadline = Deadline(seconds, happen)
+        self._time.add(deadline)
+        self._wake()
+        return deadline
+
+    def advance(self, duration: timedelta) -> None:
+        """Let time pass, with everything that is due on the way; not from the clock.
+
+        Returns when it is then, and all that is due then has happened.
+
+        Args:
+            duration: How much of it.
+        """
+        self.sleep(duration.total_seconds())
+        self.settle()
+
+    def advance_to(self, instant: datetime) -> None:
+        """Let time pass until an instant, as `advance` does.
+
+        Args:
+            instant: When to stop, aware; an instant that is past is now.
+        """
+        self.advance(max(instant - self.now(), timedelta(0)))
+
+    def settle(self) -> None:
+        """Wait until all that can happen now has happened; not from the clock."""
+        self.start(self._settled()).result()
+
+    async def lull(self) -> None:
+        """Wait, on the clock, until all else that can happen now has happened.
+
+        So what comes at the same instant, in whatever order, is there together.
+        """
+        lull = asyncio.Event()
+        self._time.lulls.append(lull)
+        await lull.wait()
+
+    async def _settled(self) -> None:
+        settled = asyncio.Event()
+        self._time.settling.append(settled)
+        await settled.wait()
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
@@ -157,10 +222,37 @@ class Clock:
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._loop.close()
 
+    def _due(self, deadline: "Deadline") -> None:
+        self._loop.call_soon(deadline.happen)
+
     def _wake(self) -> None:
         # The loop may have closed since.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(lambda: None)
+
+
+class Deadline:
+    """Something that happens when time passes an instant."""
+
+    def __init__(self, seconds: float, happen: Callable[[], None]) -> None:
+        """Set a deadline.
+
+        Args:
+            seconds: When, in seconds since the clock's start.
+            happen: What happens.
+        """
+        self.seconds = seconds
+        self._happen = happen
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """Let it not happen."""
+        self._cancelled = True
+
+    def happen(self) -> None:
+        """Let it happen, unless it is cancelled."""
+        if not self._cancelled:
+            self._happen()
 
 
 async def _cancel_others() -> None:
@@ -171,9 +263,10 @@ async def _cancel_others() -> None:
 
 
 class _VirtualTime:
-    """Seconds since the start, and whether they may pass."""
+    """Seconds since the start, whether they may pass, and what they pass."""
 
     wake: Callable[[], None]
+    due: Callable[[Deadline], None]
 
     def __init__(self, speed: float | None) -> None:
         self.speed = speed
@@ -181,6 +274,16 @@ class _VirtualTime:
         self.holders = 0
         self._seconds = 0.0
         self._since = time.monotonic()
+        self._deadlines: list[tuple[float, int, Deadline]] = []
+        self._numbers = itertools.count()
+        # Those who wait until nothing more happens now, to do something or to see it.
+        self.lulls: list[asyncio.Event] = []
+        self.settling: list[asyncio.Event] = []
+
+    def add(self, deadline: Deadline) -> None:
+        with self.lock:
+            entry = (deadline.seconds, next(self._numbers), deadline)
+            heapq.heappush(self._deadlines, entry)
 
     def seconds(self) -> float:
         with self.lock:
@@ -199,9 +302,51 @@ class _VirtualTime:
                 return
         self.wake()
 
-    def jump(self, seconds: float) -> None:
-        """Advance; the caller has the lock."""
-        self._seconds += seconds
+    def pass_time(self, timeout: float | None) -> float | None:
+        """Pass time, as far as the next deadline of either kind.
+
+        The caller has the lock, and nothing holds the time.
+
+        Args:
+            timeout: Seconds until the next one that is waited for, or None.
+
+        Returns:
+            How many real seconds that takes, or None to wait for anything new.
+        """
+        due = [self._deadlines[0][0] - self._seconds_now()] if self._deadlines else []
+        if self.speed is not None:
+            soonest = min([*due, *([] if timeout is None else [timeout])], default=None)
+            return None if soonest is None else max(soonest, 0) / self.speed
+        if timeout is None:
+            return None
+        if due and due[0] < timeout:
+            self._seconds = max(self._deadlines[0][0], self._seconds)
+        else:
+            self._seconds += timeout
+        return 0
+
+    def fire_due(self) -> None:
+        """Let happen what time has passed."""
+        with self.lock:
+            now = self._seconds_now()
+            while (
+                self._deadlines and self._deadlines[0][0] <= now + _RESOLUTION_SECONDS
+            ):
+                seconds, _, deadline = heapq.heappop(self._deadlines)
+                if self.speed is None:
+                    # So that what is due finds exactly its own time.
+                    self._seconds = max(self._seconds, seconds)
+                self.due(deadline)
+
+    def settle(self) -> bool:
+        """Tell those who wait for it that nothing more happens now."""
+        if self.lulls:
+            told, self.lulls = self.lulls, []
+        else:
+            told, self.settling = self.settling, []
+        for each in told:
+            each.set()
+        return bool(told)
 
     def _seconds_now(self) -> float:
         if self.speed is None or self.holders:
@@ -215,6 +360,10 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, virtual_time: _VirtualTime) -> None:
         self._virtual_time = virtual_time
         super().__init__(_WaitingSelector(virtual_time))
+        # What is due counts as due from so many seconds before. With the nanosecond
+        # of asyncio, nothing would be due any more after about a hundred days, where
+        # floats are further apart than that.
+        self._clock_resolution = _RESOLUTION_SECONDS
 
     def time(self) -> float:
         return self._virtual_time.seconds()
@@ -230,17 +379,18 @@ class _WaitingSelector(selectors.DefaultSelector):
     def select(
         self, timeout: float | None = None
     ) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None or timeout <= 0:
-            return super().select(timeout)
-        with self._time.lock:
-            held = bool(self._time.holders)
-            if not held and self._time.speed is None:
-                # Whoever released the clock has left its results here before.
-                ready = super().select(0)
-                if not ready:
-                    self._time.jump(timeout)
-                return ready
-        # A release, or anything new, interrupts this.
-        return super().select(
-            None if held or self._time.speed is None else timeout / self._time.speed
-        )
+        if timeout is None or timeout > 0:
+            with self._time.lock:
+                if self._time.holders:
+                    # A release, or anything new, interrupts the wait.
+                    timeout = None
+                else:
+                    # Whoever released the clock has left its results here before.
+                    ready = super().select(0)
+                    if ready or self._time.settle():
+                        return ready
+                    timeout = self._time.pass_time(timeout)
+        ready = super().select(timeout)
+        # Before the loop looks who sleeps until now.
+        self._time.fire_due()
+        return ready

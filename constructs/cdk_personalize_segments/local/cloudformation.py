@@ -4,29 +4,37 @@ moto's own stacks are not used: they count unknown resources as created, leave
 properties out, and do not roll back.
 """
 
+import json
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlparse
-from uuid import uuid4
 
-from moto.cloudformation import urls
-from moto.cloudformation.exceptions import CloudFormationError
+from flask import Flask
+from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
+from moto.core.utils import convert_to_flask_response
+from moto.moto_server.werkzeug_app import BackendRequest
 
-from cdk_personalize_segments.local import patching
+from cdk_personalize_segments.local.changes import ChangeSet, foresee
+from cdk_personalize_segments.local.descriptions import (
+    describe_change,
+    describe_change_set,
+    describe_parameters,
+    describe_resource,
+    describe_stack,
+    describe_tags,
+)
 from cdk_personalize_segments.local.stacks import (
     Deployment,
     Region,
-    Resource,
     Stack,
-    compare,
 )
-from cdk_personalize_segments.local.templates import Template, TemplateError
+from cdk_personalize_segments.local.templates import Scope, Template, TemplateError
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
     from cdk_personalize_segments.local.aws import LocalAws
 
 _NO_CHANGES: Final = (
@@ -49,26 +57,16 @@ _WITHOUT_EFFECT: Final = frozenset(
         "TemplateSummaryConfig",
     }
 )
+_NOT_UPDATABLE: Final = frozenset(
+    {
+        "DELETE_FAILED",
+        "ROLLBACK_COMPLETE",
+        "ROLLBACK_FAILED",
+        "UPDATE_ROLLBACK_FAILED",
+    }
+)
 _TEMPLATE: Final = frozenset({"TemplateBody", "TemplateURL", "UsePreviousTemplate"})
 _DEPLOYMENT: Final = _TEMPLATE | {"StackName", "Parameters", "Tags"}
-
-
-@dataclass
-class ChangeSet:
-    """A change set."""
-
-    id: str
-    name: str
-    stack: Stack
-    template: Template
-    inputs: dict[str, str]
-    tags: dict[str, str]
-    changes: list[dict[str, Any]]
-    status: str
-    execution_status: str
-    adopts: bool
-    status_reason: str | None = None
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class CloudFormation:
@@ -90,6 +88,12 @@ class CloudFormation:
         """Give the stacks of a Region."""
         return self._regions.setdefault(name, Region(self._aws, name))
 
+    def drop_change_sets(self, stack: Stack, but: ChangeSet | None = None) -> None:
+        """Forget the change sets of a stack, but one."""
+        self.change_sets = [
+            each for each in self.change_sets if each.stack is not stack or each is but
+        ]
+
 
 def install(aws: "LocalAws") -> None:
     """Answer the CloudFormation API.
@@ -104,7 +108,33 @@ def install(aws: "LocalAws") -> None:
 
         cloudformation = service
 
-    patching.patch(urls, "url_paths", {"{0}/$": Api.dispatch})
+    aws.add_middleware(lambda application: _answering(application, Api))
+
+
+def _answering(
+    application: "WSGIApplication", api: "type[CloudFormationApi]"
+) -> "WSGIApplication":
+    """Answer before moto does: to import its CloudFormation takes a second."""
+    ours = Flask(__name__)
+    ours.request_class = BackendRequest
+    # The server tells errors in the service's protocol.
+    ours.config["PROPAGATE_EXCEPTIONS"] = True
+    ours.add_url_rule(
+        "/", view_func=convert_to_flask_response(api.dispatch), methods=["GET", "POST"]
+    )
+
+    def answer(
+        environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        signed_for = environ.get("HTTP_AUTHORIZATION", "")
+        is_ours = "/cloudformation/aws4_request" in signed_for
+        return (ours if is_ours else application)(environ, start_response)
+
+    return answer
+
+
+class CloudFormationError(ServiceException):
+    """What a request is refused with."""
 
 
 class CloudFormationApi(BaseResponse):
@@ -153,27 +183,36 @@ class CloudFormationApi(BaseResponse):
         try:
             scope = self._region.scope(stack, template, inputs)
             changes = [
-                _change(stack, action, declaration.logical_id, declaration.type)
-                for action, declaration in compare(self._region, stack, scope, tags)
+                describe_change(stack, each)
+                for each in foresee(self._region, stack, scope, tags)
             ]
         except TemplateError as error:
             raise _invalid(str(error)) from None
         same = (
             not changes
             and stack.template is not None
-            and stack.template.content == template.content
-            and (stack.inputs, stack.tags) == (inputs, tags)
+            and _is_same(stack, template, inputs, tags, scope)
         )
         name = self._get_param("ChangeSetName")
+        if any(
+            each.stack is stack and each.name == name
+            for each in self.cloudformation.change_sets
+        ):
+            raise CloudFormationError(
+                "AlreadyExistsException",
+                f"ChangeSet {name} cannot be created due to a mismatch with existing "
+                "attribute Template",
+            )
         arn = f"arn:aws:cloudformation:{self.region}:{self.current_account}"
         return ChangeSet(
-            id=f"{arn}:changeSet/{name}/{uuid4()}",
+            id=f"{arn}:changeSet/{name}/{self._region.aws.new_id(stack.id)}",
             name=name,
             stack=stack,
             template=template,
             inputs=inputs,
             tags=tags,
             changes=changes,
+            created=self._region.aws.clock.now(),
             status="FAILED" if same else "CREATE_COMPLETE",
             execution_status="UNAVAILABLE" if same else "AVAILABLE",
             adopts=self._get_bool_param("ImportExistingResources", False),
@@ -186,9 +225,11 @@ class CloudFormationApi(BaseResponse):
         change_set = self._find_change_set()
         return ActionResult(
             {
-                **_summary(change_set),
-                "Parameters": _parameters(change_set.inputs),
-                "Tags": _tags(change_set.tags),
+                **describe_change_set(change_set),
+                "Parameters": describe_parameters(
+                    change_set.template, change_set.inputs
+                ),
+                "Tags": describe_tags(change_set.tags),
                 "Changes": change_set.changes,
             }
         )
@@ -200,7 +241,7 @@ class CloudFormationApi(BaseResponse):
         return ActionResult(
             {
                 "Summaries": [
-                    _summary(each)
+                    describe_change_set(each)
                     for each in self.cloudformation.change_sets
                     if each.stack is stack
                 ]
@@ -218,6 +259,8 @@ class CloudFormationApi(BaseResponse):
                 f"of [{change_set.status}]",
             )
         change_set.execution_status = "EXECUTE_COMPLETE"
+        # The others are not valid for what the stack becomes.
+        self.cloudformation.drop_change_sets(change_set.stack, but=change_set)
         self._deploy(
             change_set.stack,
             change_set.template,
@@ -265,11 +308,8 @@ class CloudFormationApi(BaseResponse):
         stack = self._find(self._get_param("StackName"))
         template = self._template(stack)
         inputs, tags = self._inputs(stack, template), self._tags(stack)
-        self._check(stack, template, inputs)
-        if stack.template is not None and (
-            (stack.template.content, stack.inputs, stack.tags)
-            == (template.content, inputs, tags)
-        ):
+        scope = self._check(stack, template, inputs)
+        if _is_same(stack, template, inputs, tags, scope):
             raise _invalid("No updates are to be performed.")
         self._deploy(stack, template, inputs, tags)
         return ActionResult({"StackId": stack.id})
@@ -293,14 +333,42 @@ class CloudFormationApi(BaseResponse):
                 Deployment(self._region, stack).delete(retained)
             except TemplateError as error:
                 raise _invalid(str(error)) from None
+        if stack.status == "DELETE_COMPLETE":
+            self.cloudformation.drop_change_sets(stack)
         return EmptyResult()
+
+    def continue_update_rollback(self) -> ActionResult:
+        """ContinueUpdateRollback, which ends when the stack has ended."""
+        self._accept({"StackName", "ResourcesToSkip"})
+        skipped = frozenset(self._get_param("ResourcesToSkip", []))
+        self._roll_back({"UPDATE_ROLLBACK_FAILED"}, skipped)
+        return EmptyResult()
+
+    def rollback_stack(self) -> ActionResult:
+        """RollbackStack, which ends when the stack has ended."""
+        self._accept({"StackName"})
+        stack = self._roll_back({"CREATE_FAILED", "UPDATE_FAILED"})
+        return ActionResult({"StackId": stack.id})
+
+    def _roll_back(
+        self, statuses: set[str], skipped: frozenset[str] = frozenset()
+    ) -> Stack:
+        stack = self._find(self._get_param("StackName"))
+        if stack.status not in statuses:
+            raise _invalid(
+                f"Stack:{stack.id} is in {stack.status} state and can not be rolled "
+                "back."
+            )
+        with self.cloudformation.lock:
+            Deployment(self._region, stack).roll_back(skipped)
+        return stack
 
     def describe_stacks(self) -> ActionResult:
         """DescribeStacks."""
         self._accept({"StackName"})
         name = self._get_param("StackName")
         stacks = [self._find(name)] if name else self._region.living()
-        return ActionResult({"Stacks": [_stack(stack) for stack in stacks]})
+        return ActionResult({"Stacks": [describe_stack(stack) for stack in stacks]})
 
     def list_stacks(self) -> ActionResult:
         """ListStacks."""
@@ -309,7 +377,7 @@ class CloudFormationApi(BaseResponse):
         return ActionResult(
             {
                 "StackSummaries": [
-                    _stack(stack)
+                    describe_stack(stack)
                     for stack in self._region.stacks
                     if not wanted or stack.status in wanted
                 ]
@@ -335,7 +403,7 @@ class CloudFormationApi(BaseResponse):
                         "StackName": stack.name,
                         "StackId": stack.id,
                         "Timestamp": resource.since,
-                        **_resource(resource),
+                        **describe_resource(resource),
                     }
                     for logical_id, resource in stack.resources.items()
                     if wanted in (None, logical_id)
@@ -360,7 +428,7 @@ class CloudFormationApi(BaseResponse):
                     "StackName": stack.name,
                     "StackId": stack.id,
                     "LastUpdatedTimestamp": resource.since,
-                    **_resource(resource),
+                    **describe_resource(resource),
                 }
             }
         )
@@ -372,7 +440,10 @@ class CloudFormationApi(BaseResponse):
         return ActionResult(
             {
                 "StackResourceSummaries": [
-                    {"LastUpdatedTimestamp": resource.since, **_resource(resource)}
+                    {
+                        "LastUpdatedTimestamp": resource.since,
+                        **describe_resource(resource),
+                    }
                     for resource in stack.resources.values()
                 ]
             }
@@ -394,9 +465,11 @@ class CloudFormationApi(BaseResponse):
         self._accept({*_TEMPLATE, "StackName"})
         name = self._get_param("StackName")
         template = self._template(self._find(name) if name else None)
+        metadata = template.content.get("Metadata")
         return ActionResult(
             {
                 "Description": template.description,
+                "Metadata": json.dumps(metadata) if metadata else None,
                 "Parameters": [
                     {
                         "ParameterKey": key,
@@ -516,9 +589,9 @@ class CloudFormationApi(BaseResponse):
 
     def _check(
         self, stack: Stack, template: Template, inputs: Mapping[str, str]
-    ) -> None:
+    ) -> Scope:
         try:
-            self._region.scope(stack, template, inputs)
+            return self._region.scope(stack, template, inputs)
         except TemplateError as error:
             raise _invalid(str(error)) from None
 
@@ -532,10 +605,9 @@ class CloudFormationApi(BaseResponse):
         adopts: bool = False,
     ) -> None:
         stack.role_arn = self._get_param("RoleARN") or stack.role_arn
-        if stack.status == "ROLLBACK_COMPLETE":
+        if stack.status in _NOT_UPDATABLE:
             raise _invalid(
-                f"Stack:{stack.id} is in ROLLBACK_COMPLETE state and can not be "
-                "updated."
+                f"Stack:{stack.id} is in {stack.status} state and can not be updated."
             )
         with self.cloudformation.lock:
             Deployment(self._region, stack, adopts=adopts).deploy(
@@ -563,80 +635,17 @@ def _place_of_template(url: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _change(
-    stack: Stack, action: str, logical_id: str, resource_type: str
-) -> dict[str, Any]:
-    change = {
-        "Action": action,
-        "LogicalResourceId": logical_id,
-        "ResourceType": resource_type,
-    }
-    if logical_id in stack.resources:
-        change["PhysicalResourceId"] = stack.resources[logical_id].physical_id
-    return {"Type": "Resource", "ResourceChange": change}
-
-
-def _summary(change_set: ChangeSet) -> dict[str, Any]:
-    summary = {
-        "ChangeSetId": change_set.id,
-        "ChangeSetName": change_set.name,
-        "StackId": change_set.stack.id,
-        "StackName": change_set.stack.name,
-        "Status": change_set.status,
-        "ExecutionStatus": change_set.execution_status,
-        "CreationTime": change_set.created,
-    }
-    if change_set.status_reason:
-        summary["StatusReason"] = change_set.status_reason
-    return summary
-
-
-def _stack(stack: Stack) -> dict[str, Any]:
-    described = {
-        "StackId": stack.id,
-        "StackName": stack.name,
-        "CreationTime": stack.created,
-        "StackStatus": stack.status,
-        "StackStatusReason": stack.status_reason,
-        "DisableRollback": False,
-        "EnableTerminationProtection": stack.protected,
-        "NotificationARNs": [],
-        "Capabilities": ["CAPABILITY_NAMED_IAM"],
-        "Parameters": _parameters(_shown_inputs(stack)),
-        "Tags": _tags(stack.tags),
-        "Outputs": stack.outputs,
-        "LastUpdatedTime": stack.updated,
-        "DeletionTime": stack.deleted,
-        "RoleARN": stack.role_arn,
-        "Description": stack.template.description if stack.template else None,
-    }
-    return {key: value for key, value in described.items() if value is not None}
-
-
-def _shown_inputs(stack: Stack) -> dict[str, str]:
-    declared = stack.template.parameters if stack.template else {}
-    return {
-        name: "****"
-        if parameter.get("NoEcho")
-        else str(stack.inputs.get(name, parameter.get("Default")))
-        for name, parameter in declared.items()
-    }
-
-
-def _resource(resource: Resource) -> dict[str, str]:
-    return {
-        "LogicalResourceId": resource.declaration.logical_id,
-        "PhysicalResourceId": resource.physical_id,
-        "ResourceType": resource.declaration.type,
-        "ResourceStatus": resource.status,
-    }
-
-
-def _parameters(inputs: Mapping[str, str]) -> list[dict[str, str]]:
-    return [
-        {"ParameterKey": key, "ParameterValue": value} for key, value in inputs.items()
-    ]
-
-
-def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
+def _is_same(
+    stack: Stack,
+    template: Template,
+    inputs: Mapping[str, str],
+    tags: Mapping[str, str],
+    scope: Scope,
+) -> bool:
+    """Tell whether a stack has all that already, values of parameters included."""
+    return (
+        stack.template is not None
+        and stack.template.content == template.content
+        and (stack.inputs, stack.tags) == (inputs, tags)
+        and stack.values == scope.values
+    )

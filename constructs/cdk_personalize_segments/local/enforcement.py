@@ -1,8 +1,8 @@
 """Holds functions to their roles: every request of a role session is evaluated.
 
-Policies are read from moto's IAM and S3 at each request. Requests with credentials
-that no function was given are the developer's, who may do everything. A service or an
-operation whose actions are not known here is refused by name.
+Policies are read from moto's IAM and the resources at each request. Requests with
+credentials that no function was given are the developer's, who may do everything. A
+service or an operation whose actions are not known here is refused by name.
 
 Local requests count as made over TLS, so that buckets that demand it work.
 """
@@ -15,15 +15,15 @@ from xml.sax.saxutils import escape
 from moto.iam.access_control import PermissionResult
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
-from moto.s3.models import FakeBucket, FakeDeleteMarker, s3_backends
+from moto.s3.models import FakeBucket, FakeDeleteMarker
 from moto.utilities.utils import get_partition
 
 from cdk_personalize_segments.local import patching
-from cdk_personalize_segments.local.actions import (
+from cdk_personalize_segments.local.actions import needed_by
+from cdk_personalize_segments.local.calls import (
     Call,
     Needed,
     UnmappedRequestError,
-    needed_by,
     read_call,
 )
 from cdk_personalize_segments.local.policies import (
@@ -34,6 +34,7 @@ from cdk_personalize_segments.local.policies import (
     Verdict,
     evaluate,
 )
+from cdk_personalize_segments.local.resource_policies import bucket, policies_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -43,6 +44,14 @@ if TYPE_CHECKING:
 _SESSION: Final = "local"
 # What every request has, whoever makes it.
 _COMMON: Final = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
+# Whose policy it is, by the service in the ARN.
+_HOLDERS: Final = {
+    "kms": "key",
+    "lambda": "function",
+    "s3": "bucket",
+    "sns": "topic",
+    "sqs": "queue",
+}
 
 
 class AccessDenied(Exception):  # noqa: N818
@@ -101,7 +110,7 @@ def check(
 ) -> None:
     """Check that a role may do something.
 
-    Its policies must allow it, or the policy of the bucket concerned, and neither
+    Its policies must allow it, or the policy of the resource concerned, and neither
     may deny it; a permissions boundary must allow it as well.
 
     Args:
@@ -134,16 +143,16 @@ def check(
     )
     principal = Principal("AWS", frozenset({role_arn, session}), aws.account_id)
     by_role = evaluate(_identity_policies(role), request)
-    by_bucket = evaluate(_bucket_policies(resource), request, principal)
+    by_resource = evaluate(policies_of(resource), request, principal)
     boundary = _boundary(aws, role)
     by_boundary = evaluate(boundary, request) if boundary else Verdict.ALLOWED
     if by_role is Verdict.DENIED:
         reason = "with an explicit deny in an identity-based policy"
-    elif by_bucket is Verdict.DENIED:
+    elif by_resource is Verdict.DENIED:
         reason = "with an explicit deny in a resource-based policy"
     elif by_boundary is not Verdict.ALLOWED:
         reason = f"because no permissions boundary allows the {action} action"
-    elif Verdict.ALLOWED in {by_role, by_bucket}:
+    elif Verdict.ALLOWED in {by_role, by_resource}:
         return
     else:
         reason = f"because no identity-based policy allows the {action} action"
@@ -177,7 +186,36 @@ def check_bucket_policy(
         UnsupportedPolicyError: The policy uses what is not evaluated.
     """
     arn = f"arn:{get_partition(aws.region)}:s3:::{bucket}"
-    resource = arn if key is None else f"{arn}/{key}"
+    check_service(
+        aws,
+        service=service,
+        action=action,
+        resource=arn if key is None else f"{arn}/{key}",
+        context=context,
+    )
+
+
+def check_service(
+    aws: "LocalAws",
+    *,
+    service: str,
+    action: str,
+    resource: str,
+    context: Context | None = None,
+) -> None:
+    """Check that a resource's policy lets a service do something.
+
+    Args:
+        aws: The local AWS.
+        service: The service principal, like `events.amazonaws.com`.
+        action: Like `sqs:SendMessage`.
+        resource: The ARN of a bucket, object, queue, topic, function or key.
+        context: Condition keys that the service sends.
+
+    Raises:
+        AccessDenied: It does not.
+        UnsupportedPolicyError: The policy uses what is not evaluated.
+    """
     request = Request(
         action,
         resource,
@@ -185,16 +223,18 @@ def check_bucket_policy(
             **_COMMON,
             "aws:PrincipalIsAWSService": "true",
             "aws:PrincipalServiceName": service,
+            "aws:ResourceAccount": aws.account_id,
             **(context or {}),
         },
     )
     principal = Principal("Service", frozenset({service}))
-    verdict = evaluate(_bucket_policies(resource), request, principal)
+    verdict = evaluate(policies_of(resource), request, principal)
     if verdict is not Verdict.ALLOWED:
         sent = ", ".join(sorted(context or {})) or "no source and no prefix"
+        kind = resource.split(":")[2]
         raise AccessDenied(
-            f"{service} is {verdict.value} of the bucket policy to perform: {action} "
-            f"on resource: {resource} (request with {sent})"
+            f"{service} is {verdict.value} of the {_HOLDERS.get(kind, kind)} policy to "
+            f"perform: {action} on resource: {resource} (request with {sent})"
         )
 
 
@@ -246,8 +286,8 @@ def _check_absence(aws: "LocalAws", role_arn: str, object_arn: str) -> None:
     grant listing by prefix, and so Ceph and Kopia rely on.
     """
     bucket_arn, _, key = object_arn.partition("/")
-    bucket = _bucket(bucket_arn.partition(":s3:::")[2])
-    found = bucket.keys.get(key) if bucket is not None else True
+    holder = bucket(bucket_arn.partition(":s3:::")[2])
+    found = holder.keys.get(key) if holder is not None else True
     if found is None or isinstance(found, FakeDeleteMarker):
         check(
             aws,
@@ -286,20 +326,6 @@ def _boundary(aws: "LocalAws", role: Any) -> list[str]:  # noqa: ANN401
     return [_document(_iam(aws).get_policy(role.permissions_boundary_arn))]
 
 
-def _bucket_policies(resource: str) -> list[str]:
-    if ":s3:::" not in resource:
-        return []
-    bucket = _bucket(resource.partition(":s3:::")[2].partition("/")[0])
-    return [bucket.policy.decode()] if bucket is not None and bucket.policy else []
-
-
-def _bucket(name: str) -> Any:  # noqa: ANN401
-    if name not in s3_backends.bucket_accounts:
-        return None
-    partition, account = s3_backends.bucket_accounts[name]
-    return s3_backends[account][partition].get_bucket(name)
-
-
 def _session_arn(role_arn: str) -> str:
     head, _, name = role_arn.partition(":role/")
     arn = head.replace(":iam:", ":sts:", 1)
@@ -325,7 +351,7 @@ def _error_body(call: Call, code: str, message: str) -> tuple[bytes, str]:
     error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
     if call.service == "s3":
         return f"<Error>{error}</Error>".encode(), _XML
-    if call.service == "sts":
+    if call.service in ("sns", "sts"):
         return f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode(), _XML
     answer: Mapping[str, str] = {"__type": _json_code(code), "message": message}
     return json.dumps(answer).encode(), "application/x-amz-json-1.1"

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import random
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -20,6 +21,12 @@ from jsonata.jexception import JException
 from jsonata.jsonata import Jsonata
 from jsonata.utils import Utils
 
+from cdk_personalize_segments.local.jsonata_corrections import (
+    CORRECTIONS,
+    CorrectedJsonata,
+    UnsupportedPatternError,
+    compile_pattern,
+)
 from cdk_personalize_segments.local.untyped import Json
 
 # A node of a parsed expression; the library has no types.
@@ -28,7 +35,20 @@ _Node: TypeAlias = Any
 _LONGEST_SECONDS: Final = 5
 _ADDED: Final = frozenset({"hash", "parse", "partition", "random", "range", "uuid"})
 _NOT_ON_AWS: Final = frozenset({"eval"})
-_BUILT_IN: Final = frozenset(Jsonata.static_frame.bindings) - _NOT_ON_AWS
+# What JSONata has too, but with another clock, another chance.
+_REPLACED: Final = frozenset({"millis", "now", "shuffle"})
+_OWN: Final = _ADDED | _REPLACED
+_NAMES: Final = re.compile(r"\$(\w+)")
+_PLAIN_PATH: Final = re.compile(r"\$[A-Za-z_]\w*(\.(?!(and|in|or)\b)[A-Za-z_]\w*)*")
+_UNKNOWN: Final = object()
+# Without a function of its own, an expression always comes to an end.
+_MAY_RUN_AWAY: Final = re.compile("function|λ")
+# What the library has beyond the language, for its own use.
+_INTERNAL: Final = frozenset({"clone"})
+FUNCTIONS: Final = (
+    frozenset(Jsonata.static_frame.bindings) - _NOT_ON_AWS - _INTERNAL
+) | _ADDED
+"""The functions that expressions can call, without their `$`."""
 _HASHES: Final = {
     "MD5": "md5",
     "SHA-1": "sha1",
@@ -84,8 +104,8 @@ def check(text: str, *, in_catch: bool = False) -> None:
         UnsupportedExpressionError: It does not parse, or names what is not there.
     """
     try:
-        tree = Jsonata(text).ast
-    except JException as error:
+        tree = CorrectedJsonata(text, compile_pattern).ast
+    except (JException, UnsupportedPatternError, re.error) as error:
         raise UnsupportedExpressionError(f"it cannot be parsed: {error}") from None
     _check_node(tree, frozenset(), in_catch=in_catch, top=True)
 
@@ -108,14 +128,26 @@ def evaluate(
         EvaluationError: It failed.
         Undefined: It returned nothing.
     """
-    expression = _parsed(text)
-    expression.environment.set_runtime_bounds(_LONGEST_SECONDS * 1000, None)
+    if _PLAIN_PATH.fullmatch(text):
+        value = _looked_up(text, variables)
+        if value is not _UNKNOWN:
+            return value
+    expression, names = _parsed(text)
+    if _MAY_RUN_AWAY.search(text):
+        expression.environment.set_runtime_bounds(_LONGEST_SECONDS * 1000, None)
+    # Only what it may ask for: most of the time goes into what it is not asked for.
     bindings: dict[str, Any] = {
-        name: Utils.NULL_VALUE if value is None else value
-        for name, value in variables.items()
+        name: Utils.NULL_VALUE if variables[name] is None else variables[name]
+        for name in names & variables.keys()
     }
-    for name, function in _functions(now, chance).items():
-        bindings[name] = Jsonata.JLambda(function)
+    # A variable hides a function of its name.
+    for name in (names & CORRECTIONS.keys()) - bindings.keys():
+        bindings[name] = CORRECTIONS[name]
+    wanted = (names & _OWN) - bindings.keys()
+    if wanted:
+        functions = _functions(now, chance)
+        for name in wanted:
+            bindings[name] = Jsonata.JLambda(functions[name])
     try:
         result = expression.evaluate(None, bindings)
     except ZeroDivisionError:
@@ -130,12 +162,28 @@ def evaluate(
     return _as_json(result)
 
 
+def _looked_up(path: str, variables: Mapping[str, Any]) -> Json:
+    """Follow a path like `$states.input.name` through objects.
+
+    That is what most expressions are, and much quicker than to evaluate them. What is
+    not plain, such as a list on the way or a name that is not there, is `_UNKNOWN`.
+    """
+    name, *fields = path[1:].split(".")
+    value = variables.get(name, _UNKNOWN)
+    for field in fields:
+        if not isinstance(value, dict):
+            return _UNKNOWN
+        value = value.get(field, _UNKNOWN)
+    return value
+
+
 @functools.lru_cache(maxsize=4096)
-def _parsed(text: str) -> Jsonata:
-    expression = Jsonata(text)
+def _parsed(text: str) -> tuple[Jsonata, frozenset[str]]:
+    """Parse an expression, and name all variables and functions that it may use."""
+    expression = CorrectedJsonata(text, compile_pattern)
     expression.set_output_convert_nulls(False)
     expression.set_validate_input(False)
-    return expression
+    return expression, frozenset(_NAMES.findall(text))
 
 
 def _as_json(value: Json) -> Json:
@@ -273,12 +321,26 @@ def _check_itself(node: _Node, known: frozenset[str], *, top: bool) -> None:
         )
     if node.type in ("function", "partial") and node.procedure.type == "variable":
         name = node.procedure.value
-        if name not in known | _BUILT_IN | _ADDED:
+        if name not in known | FUNCTIONS:
             raise UnsupportedExpressionError(f"there is no function ${name}")
+    if node.type == "function" and _replaces_by_function(node):
+        raise UnsupportedExpressionError(
+            "local AWS cannot replace by a function; give $replace a text, with $1 and "
+            "so on for groups"
+        )
     if node.type == "condition" and _is_newer_operator(node):
         raise UnsupportedExpressionError(
             "?: and ?? are newer than the JSONata 2.0.6 of Step Functions"
         )
+
+
+def _replaces_by_function(node: _Node) -> bool:
+    """Tell whether it is a $replace whose replacement is written as a function."""
+    return node.procedure.value == "replace" and any(
+        argument.type in ("lambda", "partial")
+        or (argument.type == "variable" and argument.value in FUNCTIONS)
+        for argument in node.arguments
+    )
 
 
 def _is_newer_operator(node: _Node) -> bool:

@@ -1,9 +1,13 @@
 """Puts lines into log groups, at virtual times that PutLogEvents would refuse."""
 
+import threading
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
-from moto.logs.models import logs_backends
+from moto.logs.models import LogStream, logs_backends
+
+_adding: Final = threading.Lock()
 
 
 def exists(account_id: str, region: str, group: str) -> bool:
@@ -36,11 +40,15 @@ def put(
         at: Their time.
         lines: The lines.
     """
-    backend = logs_backends[account_id][region]
-    if group not in backend.groups:
+    found = logs_backends[account_id][region].groups.get(group)
+    if found is None:
         return
     timestamp = round(at.timestamp() * 1000)
-    backend.ensure_log_stream(group, stream)
-    backend.groups[group].put_log_events(
+    with _adding:
+        if stream not in found.streams:
+            # A new dictionary, since others may be going through the old one.
+            new = LogStream(log_group=found, name=stream)
+            found.streams = {**found.streams, stream: new}
+    found.put_log_events(
         stream, [{"timestamp": timestamp, "message": line} for line in lines]
     )

@@ -1,7 +1,7 @@
 """The values of a template's parameters."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -9,8 +9,9 @@ from botocore.exceptions import ClientError
 from cdk_personalize_segments.local.templates import TemplateError
 from cdk_personalize_segments.local.untyped import Client, Json
 
-_SSM: Final = "AWS::SSM::Parameter::Value<"
-_PLAIN: Final = frozenset({"String", "Number", "CommaDelimitedList", "List<Number>"})
+REFERRING: Final = "AWS::SSM::Parameter::Value<"
+"""What the types of parameters begin with that stand for others."""
+_SSM_NAME: Final = "AWS::SSM::Parameter::Name"
 
 
 def parameter_values(
@@ -50,21 +51,15 @@ def parameter_values(
 def _value(name: str, parameter: Mapping[str, Any], text: str, ssm: Client) -> Json:
     _check(name, parameter, text)
     kind = parameter["Type"]
-    if kind.startswith(_SSM):
-        kind = kind.removeprefix(_SSM).removesuffix(">")
-        kind = "CommaDelimitedList" if kind == "List<String>" else kind
-        text = _look_up(name, text, ssm)
-    if kind not in _PLAIN:
+    if kind not in TYPES:
         raise TemplateError(
-            f"local AWS does not honour the type {parameter['Type']} of parameter "
-            f"{name}"
+            f"local AWS does not honour the type {kind} of parameter {name}"
         )
-    if kind == "Number":
-        return _number(text)
-    if kind == "String":
-        return text
-    items = [item.strip() for item in text.split(",")]
-    return [_number(item) for item in items] if kind == "List<Number>" else items
+    if kind.startswith(REFERRING):
+        text = _look_up(name, text, ssm)
+    elif kind == _SSM_NAME:
+        _look_up(name, text, ssm)
+    return TYPES[kind](text)
 
 
 def _look_up(name: str, parameter_name: str, ssm: Client) -> str:
@@ -97,3 +92,20 @@ def _check(name: str, parameter: Mapping[str, Any], text: str) -> None:
 def _number(text: Json) -> int | float:
     value = float(text)
     return int(value) if value.is_integer() else value
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",")]
+
+
+TYPES: Final[Mapping[str, Callable[[str], Json]]] = {
+    "CommaDelimitedList": _items,
+    "List<Number>": lambda text: [_number(item) for item in _items(text)],
+    "Number": _number,
+    "String": str,
+    _SSM_NAME: str,
+    f"{REFERRING}CommaDelimitedList>": _items,
+    f"{REFERRING}List<String>>": _items,
+    f"{REFERRING}String>": str,
+}
+"""The types of parameters that are honoured, and how their values are read."""

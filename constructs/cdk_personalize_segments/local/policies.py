@@ -167,15 +167,15 @@ Check = Callable[[list[str], list[str] | None], bool]
 def _operator(name: str) -> Check:
     """Return the check that an operator with its modifiers stands for."""
     quantifier, _, rest = name.rpartition(":")
-    base = rest.removesuffix("IfExists")
-    if base == "Null":
+    base = rest.removesuffix(IF_EXISTS)
+    if name == _NULL:
         return lambda wanted, actual: wanted == [_text(actual is None)]
-    if base not in _COMPARISONS or quantifier not in _QUANTIFIERS:
+    if base not in _COMPARISONS or quantifier not in QUANTIFIERS:
         raise UnsupportedPolicyError(
             f"the condition operator {name} is not evaluated by local AWS"
         )
     compare, negated = _COMPARISONS[base]
-    if_missing = _QUANTIFIERS[quantifier]
+    if_missing = QUANTIFIERS[quantifier]
 
     def matches(value: str, wanted: list[str]) -> bool:
         return any(compare(value, each) for each in wanted) != negated
@@ -192,13 +192,16 @@ def _operator(name: str) -> Check:
     return check
 
 
-# What each says of a key that the request does not have; without one, only the
-# negated operators hold.
-_QUANTIFIERS: Final[Mapping[str, bool | None]] = {
+QUANTIFIERS: Final[Mapping[str, bool | None]] = {
     "": None,
     "ForAnyValue": False,
     "ForAllValues": True,
 }
+"""What each says of a key that the request does not have; without one, only the
+negated operators hold."""
+_NULL: Final = "Null"
+IF_EXISTS: Final = "IfExists"
+"""What, after an operator, lets it hold for a key that the request does not have."""
 
 
 def _like(text: str, pattern: str) -> bool:
@@ -258,6 +261,8 @@ _COMPARISONS: Final[Mapping[str, tuple[Callable[[str, str], bool], bool]]] = {
         False,
     ),
 }
+OPERATORS: Final = frozenset({*_COMPARISONS, _NULL})
+"""The condition operators that are evaluated; IF_EXISTS goes with all but Null."""
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -29,8 +29,8 @@ def local_aws(local_aws_options: Mapping[str, Any]) -> "Iterator[LocalAws]":
     """An AWS account on this machine, for all tests of the session.
 
     It starts empty when the first test asks for it, and ends with the session. Tests
-    share it: give each its own stack, which `deploy` makes of the app you name. Needs
-    the extra `local`.
+    share it: give each its own stack, which `deploy` makes of the app you name, then
+    `run` it and read its `segments`. Needs the extra `local`.
     """
     from cdk_personalize_segments.local import LocalAws
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # How often the server looks whether it is to stop.
 _STOP_SECONDS: Final = 0.05
+# Besides S3, the services whose SDKs read XML and send nothing that says so.
+_XML: Final = re.compile(r"/(cloudfront|route53)/aws4_request")
 
 _log = logging.getLogger(__name__)
 
@@ -51,16 +54,13 @@ class Server:
         Raises:
             LocalAwsError: The port is taken.
         """
-        application: WSGIApplication = _Dispatcher(create_backend_app)
-        for wrap in middlewares:
-            application = wrap(application)
-        self.application = _with_named_errors(application)
+        self.answer_with(middlewares)
         with _listening(port) as bound:
             self.port: int = bound.getsockname()[1]
             self.listener = make_server(
                 "127.0.0.1",
                 self.port,
-                self.application,
+                lambda *request: self.application(*request),
                 threaded=True,
                 request_handler=_QuietHandler,
                 fd=bound.fileno(),
@@ -72,6 +72,19 @@ class Server:
             daemon=True,
         )
         self._thread.start()
+
+    def answer_with(
+        self, middlewares: "list[Callable[[WSGIApplication], WSGIApplication]]"
+    ) -> None:
+        """Answer requests from now on with moto as it is now.
+
+        Args:
+            middlewares: Each wraps the application of those before it.
+        """
+        application: WSGIApplication = _Dispatcher(create_backend_app)
+        for wrap in middlewares:
+            application = wrap(application)
+        self.application = _with_named_errors(application)
 
     def stop(self) -> None:
         """Stop listening; requests under way end by themselves."""
@@ -141,7 +154,8 @@ def _error_body(
     error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
     if "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
         return error.encode(), "application/xml"
-    if "x-www-form-urlencoded" in environ.get("CONTENT_TYPE", ""):
+    is_query = "x-www-form-urlencoded" in environ.get("CONTENT_TYPE", "")
+    if is_query or _XML.search(environ.get("HTTP_AUTHORIZATION", "")):
         return f"<ErrorResponse>{error}</ErrorResponse>".encode(), "application/xml"
     answer = {"__type": code, "message": message}
     return json.dumps(answer).encode(), "application/x-amz-json-1.1"

@@ -4,16 +4,15 @@ Operations run to their end before they return, unlike in AWS, where they go on 
 the background; the events are the same.
 """
 
-import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from cdk_personalize_segments.local.parameters import parameter_values
-from cdk_personalize_segments.local.resources import TYPES
+from cdk_personalize_segments.local.resources import find_kind, kind_of
 from cdk_personalize_segments.local.resources.base import (
     Place,
     ResourceError,
@@ -54,11 +53,17 @@ class Change:
     after: Resource
     replaced: bool
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether a resource was changed, rather than a new one made."""
+        return self.before is not None and not self.replaced
+
 
 @dataclass
 class Stack:
     """A stack, its resources and all that ever happened to it."""
 
+    aws: "LocalAws" = field(repr=False)
     id: str
     name: str
     created: datetime
@@ -71,6 +76,8 @@ class Stack:
     outputs: list[dict[str, str]] = field(default_factory=list)
     imports: set[str] = field(default_factory=set)
     events: list[dict[str, Any]] = field(default_factory=list)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    unfinished: list[Change] = field(default_factory=list)
     updated: datetime | None = None
     deleted: datetime | None = None
     protected: bool = False
@@ -101,12 +108,12 @@ class Stack:
         """Add an event."""
         event = {
             "StackId": self.id,
-            "EventId": f"{logical_id}-{uuid.uuid4()}",
+            "EventId": f"{logical_id}-{self.aws.new_id(self.id)}",
             "StackName": self.name,
             "LogicalResourceId": logical_id,
             "PhysicalResourceId": physical_id,
             "ResourceType": resource_type,
-            "Timestamp": datetime.now(UTC),
+            "Timestamp": self.aws.clock.now(),
             "ResourceStatus": status,
         }
         if reason:
@@ -130,11 +137,12 @@ class Region:
 
     def add(self, name: str) -> Stack:
         """Add an empty stack."""
-        resource = f"stack/{name}/{uuid.uuid4()}"
+        resource = f"stack/{name}/{self.aws.new_id(f'stacks of {self.name}')}"
         stack = Stack(
+            self.aws,
             id=f"arn:aws:cloudformation:{self.name}:{self.aws.account_id}:{resource}",
             name=name,
-            created=datetime.now(UTC),
+            created=self.aws.clock.now(),
         )
         self.stacks.append(stack)
         return stack
@@ -171,6 +179,30 @@ class Region:
                 return str(each["OutputValue"])
         raise TemplateError(f"Stack {stack} has no output {output}")
 
+    def parameter(self, name: str) -> str:
+        """Give the value of a parameter of Systems Manager.
+
+        Args:
+            name: Its name, with a colon and a version where it is a certain one.
+
+        Raises:
+            TemplateError: There is none, or it is a secret.
+        """
+        ssm = self.aws.client("ssm", self.name)
+        try:
+            found = ssm.get_parameter(Name=name)["Parameter"]
+        except ClientError as error:
+            raise TemplateError(
+                f"{{{{resolve:ssm:{name}}}}} cannot be resolved: "
+                f"{error.response['Error']['Message']}"
+            ) from None
+        if found["Type"] == "SecureString":
+            raise TemplateError(
+                f"local AWS does not honour {{{{resolve:ssm:{name}}}}}, which is a "
+                "SecureString"
+            )
+        return str(found["Value"])
+
     def living(self) -> list[Stack]:
         """Give the stacks that are not deleted."""
         return [stack for stack in self.stacks if stack.deleted is None]
@@ -191,21 +223,25 @@ class Region:
         Raises:
             TemplateError: Parameters, rules, references or conditions are wrong.
         """
-        pseudo = {
-            "AWS::AccountId": self.aws.account_id,
-            "AWS::NotificationARNs": [],
-            "AWS::Partition": "aws",
-            "AWS::Region": self.name,
-            "AWS::StackId": stack.id,
-            "AWS::StackName": stack.name,
-            "AWS::URLSuffix": "amazonaws.com",
-        }
+        pseudo = {name: give(self, stack) for name, give in PSEUDO_PARAMETERS.items()}
         values = parameter_values(
             template.parameters, inputs, self.aws.client("ssm", self.name)
         )
         scope = Scope(template, {**values, **pseudo})
         scope.order()
         return scope
+
+
+PSEUDO_PARAMETERS: Final[Mapping[str, Callable[[Region, Stack], Any]]] = {
+    "AWS::AccountId": lambda region, _: region.aws.account_id,
+    "AWS::NotificationARNs": lambda _, __: [],
+    "AWS::Partition": lambda _, __: "aws",
+    "AWS::Region": lambda region, _: region.name,
+    "AWS::StackId": lambda _, stack: stack.id,
+    "AWS::StackName": lambda _, stack: stack.name,
+    "AWS::URLSuffix": lambda _, __: "amazonaws.com",
+}
+"""What pseudo parameters stand for in a stack, but for AWS::NoValue."""
 
 
 class Deployment:
@@ -221,10 +257,14 @@ class Deployment:
         """
         self._region = region
         self._stack = stack
-        self._place = Place(region.aws, region.name, stack.name, adopts)
+        self._place = Place(region.aws, region.name, stack.name, adopts, stack.id)
         self._resources = dict(stack.resources)
         self._imports: set[str] = set()
-        self._changes: list[Change] = []
+        # What a failure left is undone, or cleaned up, together with what follows.
+        self._changes: list[Change] = list(stack.unfinished)
+
+    def _now(self) -> datetime:
+        return self._region.aws.clock.now()
 
     # --- What references mean (templates.Resources) ---
 
@@ -250,6 +290,10 @@ class Deployment:
     def stack_output(self, stack: str, output: str, region: str) -> str:
         """Give the value of another stack's output."""
         return self._region.stack_output(stack, output, region)
+
+    def parameter(self, name: str) -> str:
+        """Give the value of a parameter of Systems Manager."""
+        return self._region.parameter(name)
 
     # --- Create and update ---
 
@@ -285,12 +329,14 @@ class Deployment:
         self._stack.inputs = dict(inputs)
         self._stack.tags = dict(tags)
         self._stack.outputs = outputs
+        self._stack.values = scope.values
+        self._stack.unfinished = []
         self._stack.imports = self._imports
         self._stack.resources = {
             each.logical_id: self._resources[each.logical_id] for each in scope.order()
         }
         if verb == "UPDATE":
-            self._stack.updated = datetime.now(UTC)
+            self._stack.updated = self._now()
             self._stack.set_status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
         for resource, policy in obsolete:
             self._delete_or_keep(resource, policy)
@@ -318,8 +364,8 @@ class Deployment:
         verb = "CREATE" if before is None else "UPDATE"
         try:
             properties = scope.resolve(declaration.properties, self)
-            if TYPES[declaration.type].stack_tags:
-                properties = _with_stack_tags(properties, tags)
+            if kind_of(declaration).stack_tags:
+                properties = with_stack_tags(properties, tags)
             if before is None or before.properties != properties:
                 self._apply(declaration, before, properties)
             else:
@@ -339,7 +385,7 @@ class Deployment:
         properties: Mapping[str, Any],
     ) -> None:
         """Make or change a resource, noting how to undo it."""
-        kind = TYPES[declaration.type]
+        kind = kind_of(declaration)
         if before is None:
             self._record(declaration, "", "CREATE_IN_PROGRESS")
             self._create(declaration, before, properties)
@@ -363,12 +409,17 @@ class Deployment:
                 before,
                 declaration=declaration,
                 properties=properties,
-                since=datetime.now(UTC),
+                since=self._now(),
                 status="UPDATE_COMPLETE",
             )
             # Noted first: what fails half-way is undone as well.
             self._changes.append(Change(before, after, replaced=False))
-            kind.update(self._place, before.physical_id, before.properties, properties)
+            other = kind.update(
+                self._place, before.physical_id, before.properties, properties
+            )
+            if other is not None:
+                after = replace(after, physical_id=other)
+                self._changes[-1] = Change(before, after, replaced=True)
             self._finish(after)
 
     def _create(
@@ -377,21 +428,28 @@ class Deployment:
         before: Resource | None,
         properties: Mapping[str, Any],
     ) -> None:
-        kind = TYPES[declaration.type]
+        kind = kind_of(declaration)
         physical_id = kind.create(self._place, declaration.logical_id, properties)
+        verb = "CREATE" if before is None else "UPDATE"
+        self._record(
+            declaration,
+            physical_id,
+            f"{verb}_IN_PROGRESS",
+            "Resource creation Initiated",
+        )
         after = Resource(
             declaration,
             physical_id,
             properties,
             {},
-            datetime.now(UTC),
-            "CREATE_COMPLETE" if before is None else "UPDATE_COMPLETE",
+            self._now(),
+            f"{verb}_COMPLETE",
         )
         self._changes.append(Change(before, after, replaced=before is not None))
         self._finish(after)
 
     def _finish(self, after: Resource) -> None:
-        attributes = TYPES[after.declaration.type].attributes(
+        attributes = kind_of(after.declaration).attributes(
             self._place, after.physical_id, after.properties
         )
         logical_id = after.declaration.logical_id
@@ -461,31 +519,77 @@ class Deployment:
     def _fail(self, verb: str, reason: str, rollback: bool) -> None:
         if not rollback:
             self._stack.resources = self._resources
+            self._stack.unfinished = self._changes
             self._stack.set_status(f"{verb}_FAILED", reason)
             return
-        prefix = "ROLLBACK" if verb == "CREATE" else "UPDATE_ROLLBACK"
+        self._roll_back(verb == "CREATE", reason)
+
+    def roll_back(self, skipped: frozenset[str] = frozenset()) -> None:
+        """Bring a stack that failed back to what it was before.
+
+        Args:
+            skipped: Logical ids of resources to leave as they are.
+        """
+        created = self._stack.status in ("CREATE_FAILED", "ROLLBACK_FAILED")
+        self._roll_back(created, "User Initiated", skipped)
+
+    def _roll_back(
+        self, created: bool, reason: str, skipped: frozenset[str] = frozenset()
+    ) -> None:
+        """Undo the changes, first those of what was there before."""
+        prefix = "ROLLBACK" if created else "UPDATE_ROLLBACK"
         self._stack.set_status(f"{prefix}_IN_PROGRESS", reason)
-        left = {} if verb == "CREATE" else dict(self._stack.resources)
-        stuck = False
-        for change in reversed(self._changes):
+        undone = [
+            change
+            for change in reversed(self._changes)
+            if change.after.declaration.logical_id not in skipped
+        ]
+        stuck = self._undo_all([each for each in undone if each.is_in_place])
+        if not created and not stuck:
+            self._stack.set_status("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+        if created or not stuck:
+            made = [each for each in undone if not each.is_in_place]
+            stuck += self._undo_all(made, leaves=not created)
+        else:
+            stuck += [each for each in undone if not each.is_in_place]
+        self._stack.resources = self._resources
+        self._stack.unfinished = stuck[::-1]
+        self._stack.set_status(f"{prefix}_{'FAILED' if stuck else 'COMPLETE'}")
+
+    def _undo_all(self, changes: list[Change], *, leaves: bool = False) -> list[Change]:
+        """Undo changes, and give those that could not be undone.
+
+        Args:
+            changes: The changes, the latest first.
+            leaves: Whether what cannot be deleted is left behind: as in AWS, an
+                update does not fail for it.
+        """
+        stuck = []
+        for change in changes:
+            logical_id = change.after.declaration.logical_id
             try:
                 self._undo(change)
             except Exception as error:
-                stuck = True
-                left[change.after.declaration.logical_id] = change.after
                 self._record(
                     change.after.declaration,
                     change.after.physical_id,
-                    "UPDATE_FAILED" if change.before else "DELETE_FAILED",
+                    "UPDATE_FAILED" if change.is_in_place else "DELETE_FAILED",
                     _reason(error),
                 )
-        self._stack.resources = left
-        self._stack.set_status(f"{prefix}_{'FAILED' if stuck else 'COMPLETE'}")
+                if not leaves:
+                    stuck.append(change)
+                    self._resources.setdefault(logical_id, change.after)
+                    continue
+            if change.before is None:
+                self._resources.pop(logical_id, None)
+            else:
+                self._resources[logical_id] = change.before
+        return stuck
 
     def _undo(self, change: Change) -> None:
         before, after = change.before, change.after
-        if before is not None and not change.replaced:
-            TYPES[after.declaration.type].update(
+        if before is not None and change.is_in_place:
+            kind_of(after.declaration).update(
                 self._place, after.physical_id, after.properties, before.properties
             )
             self._record(before.declaration, before.physical_id, "UPDATE_COMPLETE")
@@ -524,7 +628,7 @@ class Deployment:
             return
         self._stack.outputs = []
         self._stack.imports = set()
-        self._stack.deleted = datetime.now(UTC)
+        self._stack.deleted = self._now()
         self._stack.set_status("DELETE_COMPLETE")
 
     def _delete_or_keep(self, resource: Resource, policy: str) -> bool:
@@ -547,9 +651,7 @@ class Deployment:
         declaration, physical_id = resource.declaration, resource.physical_id
         self._record(declaration, physical_id, "DELETE_IN_PROGRESS")
         try:
-            TYPES[declaration.type].delete(
-                self._place, physical_id, resource.properties
-            )
+            kind_of(declaration).delete(self._place, physical_id, resource.properties)
         except ClientError as error:
             if not is_gone(error):
                 raise
@@ -572,7 +674,7 @@ class _FailedError(Exception):
 
 
 def _unhonoured(declaration: Declaration, scope: Scope) -> str | None:
-    kind = TYPES.get(declaration.type)
+    kind = find_kind(declaration)
     if kind is None:
         return f"local AWS does not honour resources of type {declaration.type}"
     paths = kind.unhonoured(scope.shape(declaration.properties))
@@ -581,9 +683,15 @@ def _unhonoured(declaration: Declaration, scope: Scope) -> str | None:
     return None
 
 
-def _with_stack_tags(
+def with_stack_tags(
     properties: dict[str, Any], tags: Mapping[str, str]
 ) -> dict[str, Any]:
+    """Add the stack's tags to those that a resource has of its own.
+
+    Args:
+        properties: The properties of the resource.
+        tags: The tags of the stack.
+    """
     own = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
     merged = {**tags, **own}
     if not merged:
@@ -606,69 +714,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, (_FailedError, ResourceError, TemplateError)):
         return str(error)
     return f"{type(error).__name__}: {error}"
-
-
-class _Current:
-    """What references mean before a deployment; new resources have no values yet."""
-
-    def __init__(self, region: Region, stack: Stack) -> None:
-        self._region = region
-        self._stack = stack
-
-    def ref(self, logical_id: str) -> str:
-        """Give the physical id, or a stand-in."""
-        resource = self._stack.resources.get(logical_id)
-        return resource.physical_id if resource else f"<{logical_id}>"
-
-    def attribute(self, logical_id: str, name: str) -> str:
-        """Give the attribute, or a stand-in."""
-        resource = self._stack.resources.get(logical_id)
-        stand_in = f"<{logical_id}.{name}>"
-        return resource.attributes.get(name, stand_in) if resource else stand_in
-
-    def imported(self, export: str) -> str:
-        """Give the value of an export."""
-        return self._region.export(export)
-
-    def stack_output(self, stack: str, output: str, region: str) -> str:
-        """Give the value of another stack's output."""
-        return self._region.stack_output(stack, output, region)
-
-
-def compare(
-    region: Region, stack: Stack, scope: Scope, tags: Mapping[str, str]
-) -> list[tuple[str, Declaration]]:
-    """Foresee what a deployment does to each resource.
-
-    Args:
-        region: The Region of the stack.
-        stack: The stack as it is.
-        scope: What it is to become.
-        tags: The tags it is to have.
-
-    Returns:
-        Add, Modify or Remove, and the resource.
-    """
-    current = _Current(region, stack)
-    changes: list[tuple[str, Declaration]] = []
-    for declaration in scope.order():
-        existing = stack.resources.get(declaration.logical_id)
-        if existing is None:
-            changes.append(("Add", declaration))
-            continue
-        try:
-            properties = scope.resolve(declaration.properties, current)
-        except TemplateError:
-            properties = None
-        kind = TYPES.get(declaration.type)
-        if properties is not None and kind is not None and kind.stack_tags:
-            properties = _with_stack_tags(properties, tags)
-        if properties != existing.properties:
-            changes.append(("Modify", declaration))
-    active = {each.logical_id for each in scope.active()}
-    changes += [
-        ("Remove", existing.declaration)
-        for logical_id, existing in stack.resources.items()
-        if logical_id not in active
-    ]
-    return changes

@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped]
 
 from cdk_personalize_segments.local.untyped import Json
 
-_SECTIONS: Final = frozenset(
+SECTIONS: Final = frozenset(
     {
         "AWSTemplateFormatVersion",
         "Conditions",
@@ -29,7 +29,8 @@ _SECTIONS: Final = frozenset(
         "Rules",
     }
 )
-_DECLARATION: Final = frozenset(
+"""The sections of templates that are honoured."""
+ATTRIBUTES: Final = frozenset(
     {
         "Condition",
         "DeletionPolicy",
@@ -40,9 +41,18 @@ _DECLARATION: Final = frozenset(
         "UpdateReplacePolicy",
     }
 )
-_POLICIES: Final = frozenset({"Delete", "Retain", "RetainExceptOnCreate", "Snapshot"})
+"""The attributes of resources in templates that are honoured."""
+POLICIES: Final = frozenset({"Delete", "Retain", "RetainExceptOnCreate"})
+"""The values of DeletionPolicy and UpdateReplacePolicy that are honoured."""
 _SUB: Final = re.compile(r"\$\{(!?)([^}]+)\}")
+REFERENCES: Final = ("ssm",)
+"""The services that dynamic references are honoured to."""
+_REFERENCE: Final = re.compile(
+    rf"\{{\{{resolve:(?:{'|'.join(REFERENCES)}):([^{{}}:]+(?::\d+)?)\}}\}}"
+)
 _NO_VALUE: Final = object()
+NO_VALUE: Final = "AWS::NoValue"
+"""The pseudo parameter that leaves out what it is the value of."""
 
 
 class TemplateError(Exception):
@@ -77,6 +87,9 @@ class Resources(Protocol):
     def stack_output(self, stack: str, output: str, region: str) -> str:
         """Give the value of `Fn::GetStackOutput`."""
 
+    def parameter(self, name: str) -> str:
+        """Give the value of `{{resolve:ssm:name}}`."""
+
 
 class Template:
     """A parsed template."""
@@ -93,7 +106,7 @@ class Template:
         """
         self.body = body
         self.content: dict[str, Any] = _parse(body)
-        _refuse_unknown("template section", self.content, _SECTIONS)
+        _refuse_unknown("template section", self.content, SECTIONS)
         if not self.content.get("Resources"):
             raise TemplateError(
                 "Template format error: At least one Resources member must be defined."
@@ -175,24 +188,28 @@ class Scope:
 
     def _holds(self, expression: Json) -> bool:
         name, argument = _single(expression)
-        match name:
-            case "Condition":
-                return self.condition(argument)
-            case "Fn::And":
-                return all(self._holds(each) for each in argument)
-            case "Fn::Or":
-                return any(self._holds(each) for each in argument)
-            case "Fn::Not":
-                return not self._holds(argument[0])
-            case "Fn::Equals":
-                first, second = (self.resolve(each) for each in argument)
-                return _text(first) == _text(second)
-            case "Fn::Contains":
-                values, value = (self.resolve(each) for each in argument)
-                return _text(value) in [_text(each) for each in values]
-        raise TemplateError(
-            f"local AWS does not honour {name or expression!r} in a condition"
-        )
+        if name not in CONDITION_FUNCTIONS:
+            raise TemplateError(
+                f"local AWS does not honour {name or expression!r} in a condition"
+            )
+        return CONDITION_FUNCTIONS[name](self, argument)
+
+    def _all(self, conditions: list[Any]) -> bool:
+        return all(self._holds(each) for each in conditions)
+
+    def _any(self, conditions: list[Any]) -> bool:
+        return any(self._holds(each) for each in conditions)
+
+    def _not(self, conditions: list[Any]) -> bool:
+        return not self._holds(conditions[0])
+
+    def _equals(self, values: list[Any]) -> bool:
+        first, second = (self.resolve(each) for each in values)
+        return _text(first) == _text(second)
+
+    def _contains(self, argument: list[Any]) -> bool:
+        values, value = (self.resolve(each) for each in argument)
+        return _text(value) in [_text(each) for each in values]
 
     def _check_rule(self, name: str, rule: Mapping[str, Any]) -> None:
         _refuse_unknown("rule attribute", rule, {"Assertions", "RuleCondition"})
@@ -210,7 +227,8 @@ class Scope:
     def order(self) -> list[Declaration]:
         """Give the active resources, each after those that it needs."""
         active = {each.logical_id: each for each in self.active()}
-        graph = {name: self.dependencies(each) for name, each in active.items()}
+        # Sorted, since the order must not depend on how sets are laid out.
+        graph = {name: sorted(self.dependencies(each)) for name, each in active.items()}
         try:
             return [
                 active[name]
@@ -270,7 +288,7 @@ class Scope:
             name, argument = _single(value)
             if name == "Fn::If":
                 return self.shape(self._branch(argument))
-            if name == "Ref" and argument == "AWS::NoValue":
+            if name == "Ref" and argument == NO_VALUE:
                 return _NO_VALUE
             if name is not None:
                 return f"<{name}>"
@@ -289,60 +307,55 @@ class Scope:
             TemplateError: It has a function that is not honoured, or cannot be
                 evaluated.
         """
-        if isinstance(value, str):
-            if "{{resolve:" in value:
-                raise TemplateError(
-                    f"local AWS does not honour the dynamic reference in {value!r}; "
-                    "pass the value as a parameter"
-                )
-            return value
+        return self._follow(self._evaluate(value, resources), resources)
+
+    def _evaluate(self, value: Json, resources: Resources | None) -> Json:
         if isinstance(value, list):
-            resolved = [self.resolve(each, resources) for each in value]
-            return [each for each in resolved if each is not _NO_VALUE]
+            evaluated = [self._evaluate(each, resources) for each in value]
+            return [each for each in evaluated if each is not _NO_VALUE]
         if isinstance(value, dict):
             name, argument = _single(value)
             if name is not None:
                 return self._call(name, argument, resources)
-            items = {key: self.resolve(each, resources) for key, each in value.items()}
+            items = {
+                key: self._evaluate(each, resources) for key, each in value.items()
+            }
             return {key: each for key, each in items.items() if each is not _NO_VALUE}
         return value
 
-    def _call(self, name: str, argument: Json, resources: Resources | None) -> Json:
-        def resolve(value: Json) -> Json:
-            return self.resolve(value, resources)
+    def _follow(self, value: Json, resources: Resources | None) -> Json:
+        """Follow dynamic references, which functions may have put together."""
+        if isinstance(value, str):
+            return self._dynamic(value, resources)
+        if isinstance(value, list):
+            return [self._follow(each, resources) for each in value]
+        if isinstance(value, dict):
+            return {key: self._follow(each, resources) for key, each in value.items()}
+        return value
 
-        match name:
-            case "Ref":
-                return self._ref(argument, resources)
-            case "Fn::GetAtt":
-                return _needed(resources, name).attribute(*_attribute(argument))
-            case "Fn::If":
-                return resolve(self._branch(argument))
-            case "Fn::Join":
-                separator, values = argument
-                return separator.join(_text(each) for each in resolve(values))
-            case "Fn::Split":
-                separator, value = argument
-                return resolve(value).split(separator)
-            case "Fn::Select":
-                return _select(int(resolve(argument[0])), resolve(argument[1]))
-            case "Fn::Sub":
-                return self._substitute(argument, resolve)
-            case "Fn::FindInMap":
-                return self._find_in_map([resolve(each) for each in argument])
-            case "Fn::ImportValue":
-                return _needed(resources, name).imported(resolve(argument))
-            case "Fn::GetStackOutput":
-                return self._stack_output(resolve(argument), _needed(resources, name))
-            case "Fn::Base64":
-                return base64.b64encode(resolve(argument).encode()).decode()
-            case "Fn::GetAZs":
-                region = resolve(argument) or self.values["AWS::Region"]
-                return [f"{region}{zone}" for zone in "abc"]
-        raise TemplateError(f"local AWS does not honour the function {name}")
+    def _dynamic(self, text: str, resources: Resources | None) -> str:
+        """Put in what dynamic references to parameters mean.
+
+        Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/
+        dynamic-references-ssm.html.
+        """
+        text = _REFERENCE.sub(
+            lambda match: _needed(resources, match[0]).parameter(match[1]), text
+        )
+        if "{{resolve:" in text:
+            raise TemplateError(
+                f"local AWS does not honour the dynamic reference in {text!r}; "
+                "pass the value as a parameter"
+            )
+        return text
+
+    def _call(self, name: str, argument: Json, resources: Resources | None) -> Json:
+        if name not in FUNCTIONS:
+            raise TemplateError(f"local AWS does not honour the function {name}")
+        return FUNCTIONS[name](self, argument, resources)
 
     def _ref(self, name: str, resources: Resources | None) -> Json:
-        if name == "AWS::NoValue":
+        if name == NO_VALUE:
             return _NO_VALUE
         if name in self.values:
             return self.values[name]
@@ -350,19 +363,58 @@ class Scope:
             raise TemplateError(f"local AWS does not honour the parameter {name}")
         return _needed(resources, f"Ref to {name}").ref(name)
 
-    def _stack_output(self, argument: Mapping[str, str], resources: Resources) -> str:
-        known = {"OutputName", "Region", "StackName"}
-        _refuse_unknown("argument of Fn::GetStackOutput:", argument, known)
-        region = argument.get("Region", self.values["AWS::Region"])
-        return resources.stack_output(
-            argument["StackName"], argument["OutputName"], region
+    def _get_att(self, argument: Json, resources: Resources | None) -> str:
+        return _needed(resources, "Fn::GetAtt").attribute(*_attribute(argument))
+
+    def _if(self, argument: list[Any], resources: Resources | None) -> Json:
+        return self._evaluate(self._branch(argument), resources)
+
+    def _join(self, argument: list[Any], resources: Resources | None) -> str:
+        separator, values = argument
+        joined: str = separator.join(
+            _text(each) for each in self._evaluate(values, resources)
         )
+        return joined
+
+    def _split(self, argument: list[Any], resources: Resources | None) -> Json:
+        separator, value = argument
+        return self._evaluate(value, resources).split(separator)
+
+    def _select(self, argument: list[Any], resources: Resources | None) -> Json:
+        index, values = (self._evaluate(each, resources) for each in argument)
+        if not 0 <= int(index) < len(values):
+            raise TemplateError(
+                "Template error: Fn::Select cannot select nonexistent value at index "
+                f"{index}"
+            )
+        return values[int(index)]
+
+    def _import_value(self, argument: Json, resources: Resources | None) -> str:
+        name = self._evaluate(argument, resources)
+        return _needed(resources, "Fn::ImportValue").imported(name)
+
+    def _stack_output(self, argument: Json, resources: Resources | None) -> str:
+        given = self._evaluate(argument, resources)
+        known = {"OutputName", "Region", "StackName"}
+        _refuse_unknown("argument of Fn::GetStackOutput:", given, known)
+        region = given.get("Region", self.values["AWS::Region"])
+        return _needed(resources, "Fn::GetStackOutput").stack_output(
+            given["StackName"], given["OutputName"], region
+        )
+
+    def _base64(self, argument: Json, resources: Resources | None) -> str:
+        text: str = self._evaluate(argument, resources)
+        return base64.b64encode(text.encode()).decode()
+
+    def _get_azs(self, argument: Json, resources: Resources | None) -> list[str]:
+        region = self._evaluate(argument, resources) or self.values["AWS::Region"]
+        return [f"{region}{zone}" for zone in "abc"]
 
     def _branch(self, argument: list[Any]) -> Json:
         name, then, otherwise = argument
         return then if self.condition(name) else otherwise
 
-    def _substitute(self, argument: Json, resolve: Callable[[Any], Any]) -> str:
+    def _sub(self, argument: Json, resources: Resources | None) -> str:
         text, variables = argument if isinstance(argument, list) else (argument, {})
 
         def replace(match: re.Match[str]) -> str:
@@ -370,20 +422,47 @@ class Scope:
             if literal:
                 return f"${{{name}}}"
             if name in variables:
-                return _text(resolve(variables[name]))
+                return _text(self._evaluate(variables[name], resources))
             if "." in name:
-                return _text(resolve({"Fn::GetAtt": name}))
-            return _text(resolve({"Ref": name}))
+                return _text(self._get_att(name, resources))
+            return _text(self._ref(name, resources))
 
         return _SUB.sub(replace, text)
 
-    def _find_in_map(self, keys: list[Any]) -> Json:
+    def _find_in_map(self, argument: list[Any], resources: Resources | None) -> Json:
+        keys = [self._evaluate(each, resources) for each in argument]
         found = self.template.content.get("Mappings") or {}
         for key in keys:
             if key not in found:
                 raise TemplateError(f"Template error: Unable to get mapping for {keys}")
             found = found[key]
         return found
+
+
+FUNCTIONS: Final[Mapping[str, Callable[[Scope, Any, Resources | None], Json]]] = {
+    "Fn::Base64": Scope._base64,
+    "Fn::FindInMap": Scope._find_in_map,
+    "Fn::GetAZs": Scope._get_azs,
+    "Fn::GetAtt": Scope._get_att,
+    "Fn::GetStackOutput": Scope._stack_output,
+    "Fn::If": Scope._if,
+    "Fn::ImportValue": Scope._import_value,
+    "Fn::Join": Scope._join,
+    "Fn::Select": Scope._select,
+    "Fn::Split": Scope._split,
+    "Fn::Sub": Scope._sub,
+    "Ref": Scope._ref,
+}
+"""The functions that are honoured in values."""
+CONDITION_FUNCTIONS: Final[Mapping[str | None, Callable[[Scope, Any], bool]]] = {
+    "Condition": Scope.condition,
+    "Fn::And": Scope._all,
+    "Fn::Contains": Scope._contains,
+    "Fn::Equals": Scope._equals,
+    "Fn::Not": Scope._not,
+    "Fn::Or": Scope._any,
+}
+"""The functions that are honoured in conditions and rules."""
 
 
 def _parse(body: str) -> dict[str, Any]:
@@ -428,18 +507,14 @@ def _declare(logical_id: str, declaration: Json) -> Declaration:
             f"Template format error: [/Resources/{logical_id}] Every Resources object "
             "must contain a Type member."
         )
-    _refuse_unknown(f"attribute of resource {logical_id}:", declaration, _DECLARATION)
+    _refuse_unknown(f"attribute of resource {logical_id}:", declaration, ATTRIBUTES)
     depends_on = declaration.get("DependsOn", [])
     deletion_policy = declaration.get("DeletionPolicy", "Delete")
     replace_policy = declaration.get("UpdateReplacePolicy", "Delete")
     for policy in (deletion_policy, replace_policy):
-        if policy not in _POLICIES:
+        if policy not in POLICIES:
             raise TemplateError(
-                f"Template format error: Unrecognized policy {policy!r} of {logical_id}"
-            )
-        if policy == "Snapshot":
-            raise TemplateError(
-                f"local AWS does not honour the policy Snapshot of {logical_id}"
+                f"local AWS does not honour the policy {policy} of {logical_id}"
             )
     return Declaration(
         logical_id=logical_id,
@@ -482,15 +557,6 @@ def _needed(resources: Resources | None, what: str) -> Resources:
     if resources is None:
         raise TemplateError(f"Template error: {what} is not allowed here")
     return resources
-
-
-def _select(index: int, values: list[Any]) -> Json:
-    if not 0 <= index < len(values):
-        raise TemplateError(
-            "Template error: Fn::Select cannot select nonexistent value at index "
-            f"{index}"
-        )
-    return values[index]
 
 
 def _text(value: Json) -> str:

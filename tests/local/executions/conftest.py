@@ -140,6 +140,22 @@ def machine(local_aws: LocalAws, machine_role: str) -> Callable[..., Machine]:
     return make
 
 
+@pytest.fixture(scope="session")
+def endless(machine: Callable[..., Machine]) -> Machine:
+    """A machine whose executions end with the longest history there is."""
+    return machine(
+        {
+            "One": {"Type": "Pass", "Next": "Two"},
+            "Two": {
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% false %}", "Next": "End"}],
+                "Default": "One",
+            },
+            "End": {"Type": "Succeed"},
+        }
+    )
+
+
 def define(states: Mapping[str, Any], **fields: Any) -> str:
     return json.dumps(
         {

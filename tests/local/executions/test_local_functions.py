@@ -37,7 +37,7 @@ def returning(value):
     return f"def handler(event, context):\n  return {value!r}"
 
 
-@pytest.mark.emulates("lambda:cold-start")
+@pytest.mark.bridge("moto.awslambda.responses.LambdaResponse.invoke")
 def test_a_function_gets_its_event_and_gives_its_result(function):
     own = function(ECHO)
     event = {"text": 'ünï "quoted" \\ \n 😀', "list": [None, 1.5, []]}
@@ -49,6 +49,7 @@ def test_a_function_gets_its_event_and_gives_its_result(function):
     assert answer["Payload"]["pid"] != os.getpid()
 
 
+@pytest.mark.emulates("lambda:cold-start")
 def test_a_process_stays_warm(function):
     own = function(ECHO)
     first, second = own.invoke()["Payload"], own.invoke()["Payload"]
@@ -67,7 +68,7 @@ def test_warm_invocations_take_milliseconds(function):
     assert min(took) < 0.05
 
 
-@pytest.mark.emulates("lambda:qualifier")
+@pytest.mark.emulates("lambda:cold-start")
 def test_invocations_at_once_have_processes_of_their_own(function):
     own = function(
         "import os, time\n"
@@ -80,7 +81,7 @@ def test_invocations_at_once_have_processes_of_their_own(function):
     assert 2 <= len(set(pids)) <= 12
 
 
-@pytest.mark.emulates("lambda:cold-start")
+@pytest.mark.emulates("lambda:qualifier")
 def test_versions_keep_their_code_and_settings(function, zipped):
     own = function(returning("one"), Environment={"Variables": {"A": "1"}})
     one = own.publish()
@@ -93,6 +94,18 @@ def test_versions_keep_their_code_and_settings(function, zipped):
     assert own.invoke()["Payload"] == "latest"
     assert own.invoke(Qualifier="$LATEST")["Payload"] == "latest"
     assert own.invoke(name=f"{own.name}:2")["ExecutedVersion"] == "2"
+
+
+@pytest.mark.bridge("moto.awslambda.models.LambdaFunction.update_function_code")
+def test_the_architecture_changes_with_the_code(function, zipped):
+    own = function(returning("one"))
+    own.client.update_function_code(
+        FunctionName=own.name,
+        ZipFile=zipped({"index.py": returning("two")}),
+        Architectures=["arm64"],
+    )
+    changed = own.client.get_function_configuration(FunctionName=own.name)
+    assert changed["Architectures"] == ["arm64"]
 
 
 def test_changed_settings_take_effect_at_once(function):
@@ -116,7 +129,6 @@ def test_an_absent_function_is_not_found(function, missing):
     assert refused.value.response["Error"]["Code"] == "ResourceNotFoundException"
 
 
-@pytest.mark.emulates("lambda:environment")
 def test_an_absent_version_is_not_found(function):
     own = function(ECHO)
     with pytest.raises(ClientError) as refused:
@@ -126,6 +138,7 @@ def test_an_absent_version_is_not_found(function):
     assert f"{own.name}:7" in error["Message"]
 
 
+@pytest.mark.emulates("lambda:environment")
 def test_a_function_sees_its_own_environment_only(function, local_aws, monkeypatch):
     monkeypatch.setenv("OF_THE_DEVELOPER", "secret")
     own = function(
@@ -150,7 +163,6 @@ def test_a_function_sees_its_own_environment_only(function, local_aws, monkeypat
     assert {name: variables.get(name) for name in expected} == expected
 
 
-@pytest.mark.emulates("lambda:credentials")
 def test_a_function_has_its_zip_the_standard_library_and_the_sdk(function, zipped):
     own = function(
         ECHO,
@@ -175,7 +187,7 @@ def test_a_function_has_its_zip_the_standard_library_and_the_sdk(function, zippe
         assert own.invoke(absent)["Payload"] == f"No module named '{absent}'"
 
 
-@pytest.mark.emulates("lambda:context")
+@pytest.mark.emulates("lambda:credentials")
 def test_a_function_acts_with_its_role(function, role, local_aws):
     s3 = local_aws.client("s3")
     s3.create_bucket(Bucket="readable")
@@ -199,7 +211,7 @@ def handler(event, context):
     assert "(AccessDenied)" in denied["Payload"]["errorMessage"]
 
 
-@pytest.mark.emulates("lambda:memory-limit")
+@pytest.mark.emulates("lambda:context")
 def test_the_context_tells_of_the_invocation(function):
     own = function(
         """
@@ -226,7 +238,7 @@ def handler(event, context):
     assert told["request"] != own.invoke(name=arn)["Payload"]["request"]
 
 
-@pytest.mark.emulates("lambda:log")
+@pytest.mark.emulates("lambda:memory-limit")
 def test_too_much_memory_ends_a_function(function):
     own = function(
         "import time\n"
@@ -245,6 +257,7 @@ def test_too_much_memory_ends_a_function(function):
     assert own.invoke(20)["Payload"] == 20 * 1024 * 1024
 
 
+@pytest.mark.emulates("lambda:log")
 def test_log_lines_go_to_the_log_group_in_json(function, local_aws):
     logs = local_aws.client("logs")
     logs.create_log_group(logGroupName="of-functions")
@@ -443,7 +456,6 @@ def handler(event, context):
 """
 
 
-@pytest.mark.emulates("lambda:time-out")
 @pytest.mark.emulates("lambda:asynchronous-invocation")
 @pytest.mark.parametrize(
     ("failures", "waits"), [(0, []), (1, [60]), (2, [60, 120]), (9, [60, 120])]
@@ -464,6 +476,7 @@ def test_an_asynchronous_invocation_is_tried_again_when_it_fails(
     assert [after - before for before, after in pairwise(times)] == waits
 
 
+@pytest.mark.emulates("lambda:time-out")
 def test_time_stands_still_while_a_function_runs(function, local_aws):
     own = function(
         "import time\ndef handler(event, context):\n  time.sleep(0.5)", Timeout=5

@@ -6,6 +6,9 @@ from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.logs.models import logs_backends
+
+from cdk_personalize_segments.local import log_groups
 
 WAITING = {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}
 
@@ -34,6 +37,7 @@ def test_unnamed_executions_have_names_of_their_own(machine):
         assert arn.split(":")[5:7] == ["execution", quick.name]
 
 
+@pytest.mark.emulates("stepfunctions:StartExecution")
 def test_a_name_starts_one_execution(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -67,6 +71,7 @@ def test_an_input_must_be_json(machine, text):
     assert code == "InvalidExecutionInput"
 
 
+@pytest.mark.emulates("stepfunctions:DescribeExecution")
 def test_an_execution_is_described_by_the_virtual_clock(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -89,6 +94,7 @@ def test_a_failed_execution_is_described_with_its_error(machine):
     assert "output" not in told
 
 
+@pytest.mark.emulates("stepfunctions:ListExecutions")
 def test_executions_are_listed_newest_first_and_by_status(machine, local_aws):
     waiting = machine(WAITING)
     arns = []
@@ -109,6 +115,7 @@ def test_executions_are_listed_newest_first_and_by_status(machine, local_aws):
     assert listed == [running, *reversed(arns)]
 
 
+@pytest.mark.emulates("stepfunctions:StopExecution")
 def test_an_execution_that_waits_is_stopped_at_once(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -139,6 +146,7 @@ def test_stopping_what_has_ended_changes_nothing(machine):
     assert quick.describe(arn)["status"] == "SUCCEEDED"
 
 
+@pytest.mark.emulates("asl:StateMachine")
 def test_a_machine_s_time_out_ends_its_executions(machine):
     execution = machine(WAITING, TimeoutSeconds=600).run()
     assert (execution.status, execution.error) == ("TIMED_OUT", None)
@@ -220,6 +228,7 @@ def test_the_history_of_a_map_has_the_events_of_aws(machine):
     ]
 
 
+@pytest.mark.emulates("stepfunctions:GetExecutionHistory")
 def test_a_history_comes_in_pages_backwards_and_without_data(machine):
     many = machine(
         {
@@ -243,18 +252,7 @@ def test_a_history_comes_in_pages_backwards_and_without_data(machine):
     assert kinds(without) == kinds(events)
 
 
-def test_a_history_of_25000_events_is_the_end(machine):
-    endless = machine(
-        {
-            "One": {"Type": "Pass", "Next": "Two"},
-            "Two": {
-                "Type": "Choice",
-                "Choices": [{"Condition": "{% false %}", "Next": "End"}],
-                "Default": "One",
-            },
-            "End": {"Type": "Succeed"},
-        }
-    )
+def test_a_history_of_25000_events_is_the_end(endless):
     arn = endless.start()
     told = endless.wait(arn)
     assert told["status"] == "FAILED"
@@ -300,6 +298,9 @@ def handler(event, context):
     assert told[0] == told[1]
 
 
+@pytest.mark.emulates(
+    "stepfunctions:DescribeStateMachineForExecution", "stepfunctions:UpdateStateMachine"
+)
 def test_a_running_execution_keeps_its_definition(machine, local_aws):
     states = {
         "Wait": {"Type": "Wait", "Seconds": 60, "Next": "Tell"},
@@ -325,6 +326,10 @@ def test_a_running_execution_keeps_its_definition(machine, local_aws):
     assert updated.run().output == "new"
 
 
+@pytest.mark.bridge(
+    "moto.stepfunctions.models.StepFunctionBackend.delete_state_machine"
+)
+@pytest.mark.emulates("stepfunctions:DeleteStateMachine")
 def test_deleting_a_machine_ends_its_executions(machine, local_aws):
     waiting = machine(WAITING)
     with local_aws.clock.busy():
@@ -361,6 +366,11 @@ def test_a_version_of_a_machine_runs_its_own_definition(machine):
     assert made.run().output == "new"
 
 
+@pytest.mark.bridge(
+    "moto.stepfunctions.models.StepFunctionBackend.send_task_failure",
+    "moto.stepfunctions.models.StepFunctionBackend.send_task_heartbeat",
+    "moto.stepfunctions.models.StepFunctionBackend.send_task_success",
+)
 def test_a_task_token_is_nobody_s(machine):
     code, _ = refusal(
         machine(passing()).client.send_task_success, taskToken="t", output="{}"
@@ -368,6 +378,9 @@ def test_a_task_token_is_nobody_s(machine):
     assert code == "InvalidToken"
 
 
+@pytest.mark.bridge(
+    "moto.stepfunctions.models.StepFunctionBackend.create_state_machine"
+)
 def test_express_machines_are_refused(machine):
     with pytest.raises(ClientError, match="STANDARD state machines only"):
         machine(passing(), settings={"type": "EXPRESS"})
@@ -409,6 +422,9 @@ def test_logging_and_tracing_are_read_back(machine, group):
     assert told["tracingConfiguration"] == settings["tracingConfiguration"]
 
 
+@pytest.mark.emulates(
+    "log-level:ALL", "log-level:ERROR", "log-level:FATAL", "log-level:OFF"
+)
 @pytest.mark.parametrize(
     ("level", "expected"),
     [
@@ -445,3 +461,17 @@ def test_logs_are_without_data_unless_it_is_wanted(machine, local_aws, group):
 def test_a_log_group_that_is_not_there_is_refused(machine):
     with pytest.raises(ClientError, match="there is no log group /nowhere"):
         machine(passing(), settings=logging("/nowhere", "ALL"))
+
+
+def test_a_group_s_streams_can_be_read_while_others_are_added(local_aws, group):
+    """As executions start while somebody filters their logs."""
+    place = (local_aws.account_id, local_aws.region, group)
+    now = local_aws.clock.now()
+    log_groups.put(*place, "first", now, ["1"])
+    streams = (
+        logs_backends[local_aws.account_id][local_aws.region].groups[group].streams
+    )
+    for _ in streams:
+        log_groups.put(*place, "second", now, ["2"])
+    told = local_aws.client("logs").describe_log_streams(logGroupName=group)
+    assert len(told["logStreams"]) == 2

@@ -62,6 +62,21 @@ def mapping(inner=None, **fields):
     }
 
 
+def distributed(ExecutionType="STANDARD", **fields):  # noqa: N803
+    state = mapping(**fields)
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": ExecutionType}
+    state["ItemProcessor"]["ProcessorConfig"] = config
+    return state
+
+
+def reader(**config):
+    return {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "Arguments": {"Bucket": "b", "Key": "k"},
+        "ReaderConfig": config or {"InputType": "JSON"},
+    }
+
+
 @pytest.mark.parametrize(
     ("state", "named"),
     [
@@ -81,8 +96,8 @@ def mapping(inner=None, **fields):
         (passing(Assign={"states": 1}), "cannot be called 'states'"),
         (passing(Assign={"a b": 1}), "cannot be called 'a b'"),
         (task(Resource="arn:aws:states:::sns:publish"), "sns:publish"),
-        (task(Resource=f"{INVOKE}.waitForTaskToken"), "waitForTaskToken"),
-        (task(HeartbeatSeconds=5), "'HeartbeatSeconds'"),
+        (task(Resource=f"{INVOKE}.sync"), "invoke.sync"),
+        (task(HeartbeatSeconds=5), "HeartbeatSeconds is for tasks with"),
         (task(Credentials={}), "'Credentials'"),
         (task(TimeoutSeconds=0), "TimeoutSeconds"),
         (task(Arguments={"Payload": {}}), "FunctionName is needed"),
@@ -119,11 +134,40 @@ def mapping(inner=None, **fields):
         (choosing({"Condition": "{% true %}"}), "a rule needs Next"),
         (choosing({"Next": "Way"}), "a rule needs Condition"),
         ({"Type": "Choice", "Choices": [], "Default": "Way"}, "Choices"),
+        (mapping(ItemReader={}), "'ItemReader' is for mode DISTRIBUTED"),
+        (mapping(Label="L"), "'Label' is for mode DISTRIBUTED"),
+        (distributed(Label="a b"), "Label has at most 40 characters"),
+        (distributed(Label="x" * 41), "Label has at most 40 characters"),
+        (distributed(ToleratedFailureCount=-1), "ToleratedFailureCount"),
+        (distributed(ToleratedFailurePercentage=101), "from 0 to 100"),
+        (distributed(ToleratedFailureCount="{% foo %}"), "'foo'"),
         (
-            mapping(ItemReader={}),
-            "'ItemReader'",
+            distributed(ItemReader={"Resource": "arn:x", "Arguments": {}}),
+            "s3:getObject",
         ),
-        (mapping(ToleratedFailureCount=1), "'ToleratedFailureCount'"),
+        (distributed(ItemReader=reader(), Items=[]), "either Items or ItemReader"),
+        (distributed(ItemReader=reader(InputType="PARQUET")), "CSV, JSON, JSONL only"),
+        (distributed(ItemReader=reader(InputType="CSV")), "CSVHeaderLocation"),
+        (
+            distributed(ItemReader=reader(InputType="JSON", ItemsPointer="/a")),
+            "'ItemsPointer'",
+        ),
+        (distributed(ItemReader=reader(InputType="JSON", CSVHeaders=[])), "CSV"),
+        (distributed(ItemReader=reader(InputType="JSON", MaxItems=0)), "MaxItems"),
+        (distributed(ItemBatcher={}), "MaxItemsPerBatch"),
+        (distributed(ItemBatcher={"MaxItemsPerBatch": 0}), "MaxItemsPerBatch"),
+        (distributed(ItemBatcher={"MaxItems": 1}), "'MaxItems'"),
+        (distributed(ResultWriter={}), "Resource and Arguments, WriterConfig"),
+        (
+            distributed(ResultWriter={"WriterConfig": {"OutputType": "JSONL"}}),
+            "JSONL to S3 only",
+        ),
+        (
+            distributed(ResultWriter={"WriterConfig": {"Transformation": "X"}}),
+            "COMPACT, FLATTEN, NONE",
+        ),
+        (distributed(ExecutionType="EXPRESS"), "ExecutionType STANDARD only"),
+        (distributed(ExecutionType=None), "ExecutionType STANDARD only"),
         (mapping({"Type": "Pass", "Next": "Way"}), "no state 'Way'"),
         (
             mapping({"Type": "Pass", "Output": "{% $frobnicate() %}", "End": True}),
@@ -140,16 +184,6 @@ def test_what_is_wrong_in_a_state_is_named(state, named):
     with pytest.raises(InvalidDefinitionError) as refused:
         parse(define(state))
     assert named in str(refused.value)
-
-
-def test_distributed_maps_are_refused():
-    state = mapping()
-    state["ItemProcessor"]["ProcessorConfig"] = {
-        "Mode": "DISTRIBUTED",
-        "ExecutionType": "STANDARD",
-    }
-    with pytest.raises(InvalidDefinitionError, match="inline maps only"):
-        parse(define(state))
 
 
 @pytest.mark.parametrize(
@@ -195,6 +229,9 @@ def test_a_jsonata_state_fits_a_machine_that_does_not_say_its_language():
     assert parse(json.dumps(definition)) == definition
 
 
+@pytest.mark.bridge(
+    "moto.stepfunctions.models.StepFunctionBackend.update_state_machine"
+)
 def test_create_and_update_refuse_with_the_error_of_aws(machine, machine_role):
     made = machine({"Pass": {"Type": "Pass", "End": True}})
     wrong = define(passing(Output="{% $frobnicate() %}"))

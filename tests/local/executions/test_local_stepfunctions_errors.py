@@ -40,6 +40,7 @@ def retrying(task, arn, **retrier):
     return {"Try": task(arn, Retry=[{"ErrorEquals": ["States.ALL"], **retrier}])}
 
 
+@pytest.mark.emulates("asl:Task", "asl:Retry")
 def test_retries_back_off_to_the_second(machine, task, arn):
     trying = machine(
         retrying(task, arn, IntervalSeconds=2, BackoffRate=3, MaxAttempts=4)
@@ -118,6 +119,7 @@ def test_the_retry_count_is_told(machine, task, arn):
     assert len(of_kind(execution, "TaskStateEntered")) == 1
 
 
+@pytest.mark.emulates("asl:Catch", "integration:lambda:invoke")
 def test_a_catch_gets_the_function_s_error_and_assigns(machine, task, arn):
     catching = machine(
         {
@@ -160,12 +162,15 @@ def test_a_catch_gets_the_function_s_error_and_assigns(machine, task, arn):
         ({"sleep": 30}, "Sandbox.Timedout", "Task timed out after 1.00 seconds"),
     ],
 )
-def test_a_function_that_dies_has_an_error(machine, task, arn, event, error, told):
+def test_a_function_that_dies_has_an_error(
+    processes, machine, task, arn, event, error, told
+):
     execution = machine({"Try": task(arn)}).run(event)
     assert execution.error == error
     assert told in json.loads(execution.cause)["errorMessage"]
 
 
+@pytest.mark.emulates("error:States.Timeout")
 def test_a_task_s_own_time_out_ends_it(machine, task, function):
     slow = function("import time\ndef handler(event, context):\n  time.sleep(30)").name
     waiting = machine({"Try": task(slow, TimeoutSeconds=1)})
@@ -204,6 +209,7 @@ def test_a_role_must_be_allowed_to_invoke_the_version(machine, task, role, arn):
             )
 
 
+@pytest.mark.emulates("error:States.Runtime")
 @pytest.mark.parametrize(
     ("error", "names", "caught"),
     [

@@ -33,6 +33,7 @@ def elapsed(execution):
     return last["timestamp"] - first["timestamp"]
 
 
+@pytest.mark.emulates("asl:Wait", "asl:Choice", "asl:Succeed")
 def test_a_wait_loop_of_57_minutes_takes_57_virtual_minutes_and_no_real_time(machine):
     polling = machine(POLL)
     began = time.monotonic()
@@ -138,6 +139,7 @@ def test_values_survive_input_variables_and_output(machine, value):
     assert execution.output == {"value": value, "in": [value]}
 
 
+@pytest.mark.emulates("asl:Pass")
 def test_assignments_are_made_at_once_from_the_variables_before(machine):
     swapping = machine(
         {
@@ -159,6 +161,7 @@ def test_assignments_are_made_at_once_from_the_variables_before(machine):
     assert swapping.run().output == {"before": [1, 2], "after": [2, 1]}
 
 
+@pytest.mark.emulates("asl:Choice")
 def test_a_choice_takes_the_first_rule_that_holds_and_its_output(machine):
     choosing = machine(
         {
@@ -188,6 +191,7 @@ def test_a_choice_takes_the_first_rule_that_holds_and_its_output(machine):
     assert choosing.run({"n": 1}).output == "default"
 
 
+@pytest.mark.emulates("error:States.NoChoiceMatched")
 def test_a_choice_without_match_and_default_fails(machine):
     choosing = machine(
         {
@@ -201,6 +205,7 @@ def test_a_choice_without_match_and_default_fails(machine):
     assert choosing.run().error == "States.NoChoiceMatched"
 
 
+@pytest.mark.emulates("asl:Fail")
 def test_fail_evaluates_its_error_and_cause(machine):
     failing = machine(
         {
@@ -283,6 +288,7 @@ def test_an_expression_without_a_value_fails_and_names_its_field(machine, state,
         ),
     ],
 )
+@pytest.mark.emulates("error:States.QueryEvaluationError")
 def test_an_expression_of_another_type_fails(machine, state, expected):
     execution = machine(
         {"State": state, "Other": passing()} if "Choices" in state else {"State": state}
@@ -319,6 +325,7 @@ def test_an_expression_out_of_range_fails(machine, state, field):
     assert f"The value of the field '{field}' must be" in execution.cause
 
 
+@pytest.mark.emulates("asl:Map")
 def test_a_map_keeps_order_and_runs_no_more_at_once_than_allowed(machine):
     """30 items of a minute each, 5 at a time: six minutes."""
     mapping = machine(
@@ -463,6 +470,7 @@ def test_a_failing_iteration_fails_the_map_and_ends_the_others(machine):
     ]
 
 
+@pytest.mark.emulates("asl:Parallel")
 def test_branches_run_side_by_side(machine):
     def branch(seconds, output):
         return {
@@ -535,6 +543,7 @@ def test_a_failing_catch_fails_the_execution(machine):
     assert "'Catch[0]/Output' returned nothing" in execution.cause
 
 
+@pytest.mark.emulates("error:States.DataLimitExceeded")
 def test_too_much_data_ends_an_execution_past_catch_all(machine):
     growing = {
         "Grow": {

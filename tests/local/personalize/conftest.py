@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 
@@ -104,6 +105,19 @@ def aws(local_aws, monkeypatch):
     ):
         for name in made.keys() - before.keys():
             del made[name]
+
+
+@pytest.fixture(scope="session")
+def refused():
+    """Make a call that must be refused, and return the code and the message."""
+
+    def call_refused(call, *arguments, **parameters):
+        with pytest.raises(ClientError) as caught:
+            call(*arguments, **parameters)
+        error = caught.value.response["Error"]
+        return error["Code"], error["Message"]
+
+    return call_refused
 
 
 @pytest.fixture

@@ -129,6 +129,7 @@ def test_a_version_needs_an_action_of_its_own(s3, session):
     )
 
 
+@pytest.mark.bridge("cdk_personalize_segments.local.enforcement")
 def test_a_denied_s3_request_says_who_lacks_what(s3, session):
     client = session("s3", allow("s3:GetObject", f"{BUCKET}/in/*"))
 
@@ -209,6 +210,7 @@ def test_bucket_policies_can_deny_and_allow(aws, s3, session):
     assert client.put_object(Bucket=NAME, Key="in/new")
 
 
+@pytest.mark.bridge("moto.s3.models.FakeBucket.get_permission")
 def test_a_bucket_that_demands_tls_works_for_the_developer_too(s3):
     statement = {
         "Effect": "Deny",
@@ -229,6 +231,13 @@ def test_policies_are_read_at_every_request(aws, s3, session):
     aws.client("iam").delete_role_policy(RoleName="function", PolicyName="p")
 
     assert code(client.get_object, Bucket=NAME, Key="in/there") == "AccessDenied"
+
+
+@pytest.mark.bridge("moto.iam.models.load_iam_aws_managed_policies")
+def test_policies_that_aws_manages_are_there(aws):
+    name = "service-role/AWSLambdaBasicExecutionRole"
+    found = aws.client("iam").get_policy(PolicyArn=f"arn:aws:iam::aws:policy/{name}")
+    assert found["Policy"]["IsAttachable"]
 
 
 def test_managed_policies_count_and_a_boundary_limits(aws, s3):

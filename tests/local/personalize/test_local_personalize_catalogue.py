@@ -73,4 +73,4 @@ def test_users_who_like_the_same_come_in_the_order_of_their_ids(tmp_path):
         csv.writer(file).writerows([("USER_ID", "ITEM_ID"), *rows])
     (tmp_path / "items.csv").write_text("ITEM_ID\n1\n")
 
-    assert Affinity(load(tmp_path)).users_for_item("1") == ["abe", "mia", "zoe"]
+    assert Affinity(load(tmp_path)).users_for_item("1") == ("abe", "mia", "zoe")

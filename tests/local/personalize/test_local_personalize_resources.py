@@ -1,19 +1,10 @@
-"""Solutions, versions, recipes, filters, tags and lists of the emulated Personalize."""
+"""Solutions, versions, recipes, tags and lists of the emulated Personalize."""
 
 import pytest
-from botocore.exceptions import ClientError
 
-from cdk_personalize_segments.local.personalize import EmulatedPersonalize, shapes
-from cdk_personalize_segments.local.personalize.operations import OPERATIONS
+from cdk_personalize_segments.local.personalize import EmulatedPersonalize
 
 PREFIX = "arn:aws:personalize:us-east-1:123456789012:"
-
-
-def refused(call, **parameters):
-    with pytest.raises(ClientError) as caught:
-        call(**parameters)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 @pytest.fixture
@@ -97,6 +88,17 @@ def test_a_malformed_folder_says_where(aws, catalogue, file, content, message):
         aws.personalize.seed(catalogue)
 
 
+@pytest.mark.parametrize("name", ["", "my shop", "-shop", "s" * 64])
+def test_names_that_the_service_does_not_have_are_refused(aws, catalogue, name):
+    aws.personalize.import_data(catalogue, dataset_group="shop")
+    expression = "INCLUDE UserID WHERE Users.AGE > 1"
+
+    with pytest.raises(ValueError, match="a name has 1 to 63"):
+        aws.personalize.import_data(catalogue, dataset_group=name)
+    with pytest.raises(ValueError, match="a name has 1 to 63"):
+        aws.personalize.add_filter(name, expression, dataset_group="shop")
+
+
 def test_a_missing_file_is_named(aws, catalogue):
     (catalogue / "items.csv").unlink()
 
@@ -104,6 +106,7 @@ def test_a_missing_file_is_named(aws, catalogue):
         aws.personalize.seed(catalogue)
 
 
+@pytest.mark.bridge("moto.personalize.urls.url_paths")
 def test_the_types_of_recipes_are_told(client):
     types = {
         name: client.describe_recipe(recipeArn=f"arn:aws:personalize:::recipe/{name}")[
@@ -131,7 +134,9 @@ def test_the_types_of_recipes_are_told(client):
         ("list_tags_for_resource", "resourceArn", "filter/gone"),
     ],
 )
-def test_what_does_not_exist_is_not_found(client, operation, parameter, resource):
+def test_what_does_not_exist_is_not_found(
+    client, operation, parameter, resource, refused
+):
     code, message = refused(
         getattr(client, operation), **{parameter: PREFIX + resource}
     )
@@ -140,14 +145,14 @@ def test_what_does_not_exist_is_not_found(client, operation, parameter, resource
     assert resource in message
 
 
-def test_an_operation_that_is_not_emulated_is_named(client):
+def test_an_operation_that_is_not_emulated_is_named(client, refused):
     code, message = refused(client.list_campaigns)
 
     assert code == "NotImplemented"
     assert "ListCampaigns of personalize is not emulated" in message
 
 
-def test_another_region_is_refused(aws):
+def test_another_region_is_refused(aws, refused):
     client = aws.client("personalize", region="eu-west-1")
 
     assert "us-east-1 only" in refused(client.list_solutions)[1]
@@ -175,7 +180,7 @@ def test_lists_come_in_pages(aws, client):
     }
 
 
-def test_a_made_up_token_is_refused(client):
+def test_a_made_up_token_is_refused(client, refused):
     assert refused(client.list_solutions, nextToken="made-up")[0] == (
         "InvalidNextTokenException"
     )
@@ -211,171 +216,3 @@ def test_tags_are_kept_changed_and_removed(pipeline):
     assert client.list_tags_for_resource(resourceArn=arn)["tags"] == [
         {"tagKey": "team", "tagValue": "ml"}
     ]
-
-
-# --- Filters ---
-
-
-def create_filter(pipeline, expression, name="f"):
-    group = PREFIX + "dataset-group/films-item-affinity"
-    answer = pipeline.personalize.create_filter(
-        name=name, datasetGroupArn=group, filterExpression=expression
-    )
-    return answer["filterArn"]
-
-
-@pytest.mark.parametrize(
-    ("expression", "kept"),
-    [
-        ('INCLUDE UserID WHERE Users.COUNTRY IN ("Japan")', ["ann", "cleo"]),
-        ('EXCLUDE UserID WHERE Users.COUNTRY IN ("Japan")', ["ben"]),
-        ('INCLUDE UserID WHERE Users.COUNTRY NOT IN ("Japan")', ["ben"]),
-        ('INCLUDE UserID WHERE Users.COUNTRY = "France"', ["ben"]),
-        ("INCLUDE UserID WHERE Users.AGE < 40", ["ann"]),
-        ("INCLUDE UserID WHERE Users.AGE <= 40", ["ann", "ben"]),
-        ("INCLUDE UserID WHERE Users.AGE > 40", ["cleo"]),
-        ("EXCLUDE UserID WHERE Users.AGE >= 40", ["ann"]),
-        ('INCLUDE UserID WHERE Interactions.EVENT_TYPE IN ("rate")', ["ben"]),
-        (
-            'INCLUDE UserID WHERE Users.COUNTRY IN ("Japan") AND Users.AGE < 18 '
-            'OR Users.COUNTRY IN ("France")',
-            ["ann", "ben"],
-        ),
-    ],
-)
-def test_filters_are_applied(pipeline, expression, kept):
-    arn = create_filter(pipeline, expression)
-
-    (line,) = pipeline.segments({"itemId": "1"}, filterArn=arn)
-
-    # Without a filter: ann, cleo, ben.
-    assert sorted(line["output"]["usersList"]) == kept
-
-
-def test_placeholders_are_filled_from_each_query(pipeline):
-    arn = create_filter(pipeline, "INCLUDE UserID WHERE Users.COUNTRY IN ($COUNTRIES)")
-
-    lines = pipeline.segments(
-        {"itemId": "1", "filterValues": {"COUNTRIES": '"France"'}},
-        {"itemId": "1", "filterValues": {"COUNTRIES": '"France","Japan"'}},
-        {"itemId": "1", "filterValues": {"COUNTRIES": "France"}},
-        {"itemId": "1", "filterValues": {"COUNTRIES": '"France""'}},
-        {"itemId": "1"},
-        filterArn=arn,
-    )
-
-    assert [line["output"]["usersList"] for line in lines] == [
-        ["ben"],
-        ["ann", "cleo", "ben"],
-        [],
-        [],
-        [],
-    ]
-    assert [line["error"] is None for line in lines] == [
-        True,
-        True,
-        False,
-        False,
-        False,
-    ]
-    assert "no value for the parameter COUNTRIES" in lines[4]["error"]
-
-
-@pytest.mark.parametrize(
-    ("expression", "reason"),
-    [
-        ("INCLUDE ItemID WHERE Items.GENRES IN ($G)", "UserID"),
-        ('INCLUDE UserID WHERE Users.COUNTRY != "Japan"', "!="),
-        ("INCLUDE UserID WHERE (Users.AGE < 40) OR Users.AGE > 60", "("),
-        ("INCLUDE UserID WHERE Users.INCOME > 40", "Users.INCOME is not in"),
-        (
-            "EXCLUDE UserID WHERE Users.COUNTRY NOT IN ($C)",
-            "Placeholders are not allowed with NOT_IN operator.",
-        ),
-        ("INCLUDE UserID WHERE Users.AGE <", "the end"),
-    ],
-)
-def test_an_expression_that_is_not_emulated_is_refused(pipeline, expression, reason):
-    with pytest.raises(ClientError) as caught:
-        create_filter(pipeline, expression)
-
-    error = caught.value.response["Error"]
-    assert error["Code"] == "InvalidInputException"
-    assert error["Message"].startswith("Could not create filter. ")
-    assert reason in error["Message"]
-
-
-def test_a_filter_can_be_described_and_listed(pipeline):
-    arn = create_filter(pipeline, "INCLUDE UserID WHERE Users.AGE < $AGE")
-    client = pipeline.personalize
-
-    described = client.describe_filter(filterArn=arn)["filter"]
-    listed = client.list_filters(datasetGroupArn=described["datasetGroupArn"])
-
-    assert described["status"] == "ACTIVE"
-    assert described["filterExpression"] == "INCLUDE UserID WHERE Users.AGE < $AGE"
-    assert [each["filterArn"] for each in listed["Filters"]] == [arn]
-    assert (
-        refused(
-            client.create_filter,
-            **{
-                "name": "f",
-                "datasetGroupArn": described["datasetGroupArn"],
-                "filterExpression": "INCLUDE UserID WHERE Users.AGE < 1",
-            },
-        )[0]
-        == "ResourceAlreadyExistsException"
-    )
-
-
-def test_unusable_filters_are_refused(aws, pipeline, catalogue):
-    by_attribute = aws.personalize.seed(
-        catalogue,
-        recipe="aws-item-attribute-affinity",
-        dataset_group="films-item-affinity",
-    )
-    aws.personalize.seed(catalogue, name="other")
-    expression = "INCLUDE UserID WHERE Users.AGE < 40"
-    failed = aws.personalize.add_filter(
-        "failed", expression, dataset_group="other", status="CREATE FAILED"
-    )
-    foreign = aws.personalize.add_filter("foreign", expression, dataset_group="other")
-    events = create_filter(
-        pipeline, 'INCLUDE UserID WHERE Interactions.EVENT_TYPE IN ("rate")'
-    )
-    request = pipeline.request
-    create = pipeline.personalize.create_batch_segment_job
-
-    assert "must be ACTIVE" in refused(create, **request(filterArn=failed))[1]
-    assert "same dataset group" in refused(create, **request(filterArn=foreign))[1]
-    assert (
-        "on interactions"
-        in refused(
-            create, **request(filterArn=events, solutionVersionArn=by_attribute)
-        )[1]
-    )
-    assert refused(create, **request(filterArn=PREFIX + "filter/gone"))[0] == (
-        "ResourceNotFoundException"
-    )
-
-
-# --- Shapes ---
-
-
-@pytest.mark.parametrize("operation", sorted(OPERATIONS))
-def test_answers_with_members_that_the_sdk_does_not_have_are_bugs(operation):
-    with pytest.raises(TypeError, match="has no member 'made_up'"):
-        shapes.check_answer(operation, {"made_up": 1})
-
-
-@pytest.mark.parametrize("operation", sorted(OPERATIONS))
-def test_requests_with_members_that_the_sdk_does_not_have_are_refused(aws, operation):
-    with pytest.raises(Exception, match="madeUp"):
-        aws.personalize.call(operation, {"madeUp": 1})
-
-
-def test_answers_of_another_type_are_bugs():
-    with pytest.raises(TypeError, match="numResults must be integer"):
-        shapes.check_answer(
-            "DescribeBatchSegmentJob", {"batchSegmentJob": {"numResults": "25"}}
-        )

@@ -115,47 +115,74 @@ KEY = {"k": "v"}
 MANY = {"k": ["a", "b"]}
 
 
+CONDITIONS = [
+    ("StringEquals", "v", KEY, True),
+    ("StringEquals", ["u", "v"], KEY, True),
+    ("StringEquals", "V", KEY, False),
+    ("StringEquals", "v", {}, False),
+    ("StringEquals", "v*", KEY, False),
+    ("StringEqualsIfExists", "v", {}, True),
+    ("StringEqualsIfExists", "u", KEY, False),
+    ("StringEqualsIgnoreCase", "V", KEY, True),
+    ("StringNotEquals", "v", KEY, False),
+    ("StringNotEquals", ["u", "v"], KEY, False),
+    ("StringNotEquals", "u", {}, True),
+    ("StringNotEqualsIgnoreCase", "V", KEY, False),
+    ("StringLike", "in/*", {"k": "in/run"}, True),
+    ("StringLike", "in/*", {"k": "out/run"}, False),
+    ("StringNotLike", "in/*", {"k": "out/run"}, True),
+    ("ArnLike", "arn:aws:s3:::*", {"k": "arn:aws:s3:::b"}, True),
+    ("ArnLike", "arn:aws:*:b", {"k": "arn:aws:s3:::b"}, False),
+    ("ArnEquals", "arn:aws:s3:::b", {"k": "arn:aws:s3:::b"}, True),
+    ("ArnNotLike", "arn:aws:s3:::*", {"k": "arn:aws:s3:::b"}, False),
+    ("Bool", "false", {"k": "true"}, False),
+    ("Bool", False, {"k": "false"}, True),
+    ("Null", "true", {}, True),
+    ("Null", "true", KEY, False),
+    ("Null", False, KEY, True),
+    ("NumericLessThan", "1.2", {"k": "1.3"}, False),
+    ("NumericLessThan", 2, {"k": "10"}, False),
+    ("NumericLessThanEquals", "10", {"k": "10"}, True),
+    ("NumericGreaterThan", "9", {"k": "10"}, True),
+    ("NumericGreaterThanEquals", "11", {"k": "10"}, False),
+    ("NumericEquals", "10.0", {"k": "10"}, True),
+    ("NumericNotEquals", "10", {"k": "10"}, False),
+    ("ForAnyValue:StringEquals", ["b", "c"], MANY, True),
+    ("ForAnyValue:StringEquals", "c", MANY, False),
+    ("ForAnyValue:StringEquals", "c", {}, False),
+    ("ForAllValues:StringEquals", ["a", "b", "c"], MANY, True),
+    ("ForAllValues:StringEquals", "a", MANY, False),
+    ("ForAllValues:StringEquals", "a", {}, True),
+    ("ForAllValues:StringLike", "*", MANY, True),
+    ("StringEqualsIgnoreCase", "u", KEY, False),
+    ("StringNotEqualsIgnoreCase", "U", KEY, True),
+    ("StringNotLike", "out/*", {"k": "out/run"}, False),
+    ("ArnEquals", "arn:aws:s3:::c", {"k": "arn:aws:s3:::b"}, False),
+    ("ArnNotEquals", "arn:aws:s3:::b", {"k": "arn:aws:s3:::b"}, False),
+    ("ArnNotEquals", "arn:aws:s3:::c", {"k": "arn:aws:s3:::b"}, True),
+    ("ArnNotLike", "arn:aws:s3:::c*", {"k": "arn:aws:s3:::b"}, True),
+    ("NumericEquals", "1", {"k": "10"}, False),
+    ("NumericNotEquals", "1", {"k": "10"}, True),
+    ("NumericLessThan", "10.5", {"k": "10"}, True),
+    ("NumericLessThanEquals", "9", {"k": "10"}, False),
+    ("NumericGreaterThan", "10", {"k": "10"}, False),
+    ("NumericGreaterThanEquals", "10", {"k": "10"}, True),
+]
+
+
+def parts(operator):
+    """Name the lines that a condition operator with its modifiers stands for."""
+    quantifier, _, rest = operator.rpartition(":")
+    base = rest.removesuffix("IfExists")
+    names = [base, quantifier, rest.removeprefix(base)]
+    return [f"policy:{name}" for name in names if name]
+
+
 @pytest.mark.parametrize(
     ("operator", "wanted", "context", "holds"),
     [
-        ("StringEquals", "v", KEY, True),
-        ("StringEquals", ["u", "v"], KEY, True),
-        ("StringEquals", "V", KEY, False),
-        ("StringEquals", "v", {}, False),
-        ("StringEquals", "v*", KEY, False),
-        ("StringEqualsIfExists", "v", {}, True),
-        ("StringEqualsIfExists", "u", KEY, False),
-        ("StringEqualsIgnoreCase", "V", KEY, True),
-        ("StringNotEquals", "v", KEY, False),
-        ("StringNotEquals", ["u", "v"], KEY, False),
-        ("StringNotEquals", "u", {}, True),
-        ("StringNotEqualsIgnoreCase", "V", KEY, False),
-        ("StringLike", "in/*", {"k": "in/run"}, True),
-        ("StringLike", "in/*", {"k": "out/run"}, False),
-        ("StringNotLike", "in/*", {"k": "out/run"}, True),
-        ("ArnLike", "arn:aws:s3:::*", {"k": "arn:aws:s3:::b"}, True),
-        ("ArnLike", "arn:aws:*:b", {"k": "arn:aws:s3:::b"}, False),
-        ("ArnEquals", "arn:aws:s3:::b", {"k": "arn:aws:s3:::b"}, True),
-        ("ArnNotLike", "arn:aws:s3:::*", {"k": "arn:aws:s3:::b"}, False),
-        ("Bool", "false", {"k": "true"}, False),
-        ("Bool", False, {"k": "false"}, True),
-        ("Null", "true", {}, True),
-        ("Null", "true", KEY, False),
-        ("Null", False, KEY, True),
-        ("NumericLessThan", "1.2", {"k": "1.3"}, False),
-        ("NumericLessThan", 2, {"k": "10"}, False),
-        ("NumericLessThanEquals", "10", {"k": "10"}, True),
-        ("NumericGreaterThan", "9", {"k": "10"}, True),
-        ("NumericGreaterThanEquals", "11", {"k": "10"}, False),
-        ("NumericEquals", "10.0", {"k": "10"}, True),
-        ("NumericNotEquals", "10", {"k": "10"}, False),
-        ("ForAnyValue:StringEquals", ["b", "c"], MANY, True),
-        ("ForAnyValue:StringEquals", "c", MANY, False),
-        ("ForAnyValue:StringEquals", "c", {}, False),
-        ("ForAllValues:StringEquals", ["a", "b", "c"], MANY, True),
-        ("ForAllValues:StringEquals", "a", MANY, False),
-        ("ForAllValues:StringEquals", "a", {}, True),
-        ("ForAllValues:StringLike", "*", MANY, True),
+        pytest.param(*case, marks=pytest.mark.emulates(*parts(case[0])))
+        for case in CONDITIONS
     ],
 )
 def test_conditions(operator, wanted, context, holds):
@@ -178,6 +205,8 @@ def test_all_conditions_must_hold():
     ("statement", "name"),
     [
         (allow(Condition={"DateGreaterThan": {"k": "2026"}}), "DateGreaterThan"),
+        (allow(Condition={"NullIfExists": {"k": "true"}}), "NullIfExists"),
+        (allow(Condition={"ForAnyValue:Null": {"k": "true"}}), "ForAnyValue:Null"),
         (allow(Condition={"IpAddress": {"k": "10.0.0.0/8"}}), "IpAddress"),
         (allow(Resource="arn:aws:s3:::b/${aws:username}/*"), "aws:username"),
         (allow(NotPrincipal={"AWS": ROLE}), "NotPrincipal"),

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn, Protocol
 
 from cdk_personalize_segments.local.errors import LocalAwsError
+from cdk_personalize_segments.local.functions import offline
 
 # Events of https://docs.python.org/3/library/audit_events.html whose effect would be on
 # all that runs in this process, or would be under this process's own environment.
@@ -166,9 +167,12 @@ def _lead_logs() -> None:
 
 
 def _look_out() -> None:
-    def look(event: str, _: tuple[object, ...]) -> None:
-        if event in _REFUSED and _here.inhabitant is not None:
+    def look(event: str, arguments: tuple[Any, ...]) -> None:
+        if _here.inhabitant is None:
+            return
+        if event in _REFUSED:
             refuse(event)
+        offline.check(event, arguments)
 
     sys.addaudithook(look)
 

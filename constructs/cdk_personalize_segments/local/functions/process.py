@@ -10,6 +10,7 @@ from cdk_personalize_segments.local.functions.host import Setup
 from cdk_personalize_segments.local.functions.output import Output
 from cdk_personalize_segments.local.functions.runtime_api import HttpRuntimeApi
 
+_OFFLINE: Final = Path(__file__).with_name("offline.py")
 _PLAIN_RUNTIME: Final = Path(__file__).with_name("plain_runtime.py")
 
 
@@ -29,11 +30,11 @@ class FunctionProcess:
         """
         self.api = HttpRuntimeApi()
         # Nothing of this Python's own packages but what a runtime has.
-        command = [sys.executable, "-S", "-P", "-u"]
+        command = [sys.executable, "-S", "-P", "-u", str(_OFFLINE)]
         command += (
             [str(_PLAIN_RUNTIME)]
             if plain
-            else ["-m", "awslambdaric", setup.environment["_HANDLER"]]
+            else ["awslambdaric", setup.environment["_HANDLER"]]
         )
         self._process = subprocess.Popen(  # noqa: S603
             command,

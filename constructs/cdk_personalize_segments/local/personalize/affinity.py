@@ -16,109 +16,106 @@ interaction does not outrank a true fan. Users with an affinity of 0 or less are
 out; users with the same affinity come in the order of their ids.
 """
 
-import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final
 
-from cdk_personalize_segments.local.personalize.dataset import Dataset
+from cdk_personalize_segments.local.personalize.dataset import Dataset, number
 
-_DAMPING_INTERACTIONS = 5
+_DAMPING_INTERACTIONS: Final = 5
 # Hides differences in the last bits, so that ties are ties everywhere.
-_DIGITS = 12
+_DIGITS: Final = 12
+# Rankings that are remembered; each has all users.
+_REMEMBERED: Final = 128
 
 
 class Affinity:
-    """Ranks the users of a dataset."""
+    """Ranks the users of a dataset.
+
+    Attributes:
+        dataset: The data, which never change: an import makes another affinity.
+    """
 
     def __init__(self, dataset: Dataset) -> None:
         """Index a dataset."""
-        self._dataset = dataset
-        interacted = (item for of_user in dataset.weights.values() for item in of_user)
-        self._index = {
-            item: number
-            for number, item in enumerate(dict.fromkeys([*dataset.items, *interacted]))
-        }
-        self._profiles = {
-            user: (
-                [self._index[item] for item in of_user],
-                list(of_user.values()),
-            )
-            for user, of_user in dataset.weights.items()
-        }
+        self.dataset = dataset
         sizes = {
-            user: sum(map(abs, weights))
-            for user, (_, weights) in self._profiles.items()
+            user: sum(map(abs, of_user.values()))
+            for user, of_user in dataset.weights.items()
         }
         count = sum(len(of_user) for of_user in dataset.weights.values())
         damping = _DAMPING_INTERACTIONS * sum(sizes.values()) / max(count, 1)
         self._divisors = {user: damping + size for user, size in sizes.items()}
-        self._squares = [0.0] * len(self._index)
-        for items, weights in self._profiles.values():
-            for item, weight in zip(items, weights, strict=True):
-                self._squares[item] += weight * weight
-        self._rankings: dict[object, list[str]] = {}
+        self._fans: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
+        for user, of_user in dataset.weights.items():
+            for item, weight in of_user.items():
+                self._fans[item].append((user, weight))
+        self._squares = {
+            item: sum(weight * weight for _, weight in fans)
+            for item, fans in self._fans.items()
+        }
+        self._having: defaultdict[tuple[str, str | float], set[str]] = defaultdict(set)
+        for item, columns in dataset.items.items():
+            for column, values in columns.items():
+                for value in values:
+                    self._having[column, _key(value)].add(item)
+        self._ranking = lru_cache(_REMEMBERED)(self._rank)
 
     def knows(self, item: str) -> bool:
         """Tell whether an item was in the data."""
-        return item in self._index
+        return item in self.dataset.items or item in self._fans
 
-    def users_for_item(self, item: str) -> list[str]:
+    def users_for_item(self, item: str) -> tuple[str, ...]:
         """Rank users by their affinity to an item that the data has."""
-        return self._ranking(item, lambda: self._similarities(self._index[item]))
+        return self._ranking(item)
 
-    def users_for_attributes(self, conditions: Iterable[tuple[str, str]]) -> list[str]:
+    def users_for_attributes(
+        self, conditions: Iterable[tuple[str, str]]
+    ) -> tuple[str, ...]:
         """Rank users by their affinity to the items that have all attributes.
 
         Args:
             conditions: Columns of `items.csv`, each with the value wanted.
         """
-        wanted = tuple(conditions)
-        return self._ranking(wanted, lambda: self._matches(wanted))
+        return self._ranking(tuple(conditions))
 
-    def _ranking(
-        self, query: object, relevance: Callable[[], list[float]]
-    ) -> list[str]:
-        if query not in self._rankings:
-            self._rankings[query] = self._rank(relevance())
-        return self._rankings[query]
+    def _rank(self, query: str | tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+        relevance = (
+            self._similarities(query)
+            if isinstance(query, str)
+            else dict.fromkeys(self._matches(query), 1.0)
+        )
+        fits: defaultdict[str, float] = defaultdict(float)
+        for item, relevant in relevance.items():
+            for user, weight in self._fans.get(item, ()):
+                fits[user] += weight * relevant
+        scores = (
+            (-round(fit / self._divisors[user], _DIGITS), user)
+            for user, fit in fits.items()
+        )
+        return tuple(user for score, user in sorted(scores) if score < 0)
 
-    def _rank(self, relevance: list[float]) -> list[str]:
-        scores = []
-        for user, (items, weights) in self._profiles.items():
-            fit = sum(map(operator.mul, weights, map(relevance.__getitem__, items)))
-            score = round(fit / self._divisors[user], _DIGITS) if fit > 0 else 0.0
-            if score > 0:
-                scores.append((-score, user))
-        return [user for _, user in sorted(scores)]
-
-    def _similarities(self, item: int) -> list[float]:
-        products = [0.0] * len(self._index)
-        for items, weights in self._profiles.values():
-            if item in items:
-                own = weights[items.index(item)]
-                for other, weight in zip(items, weights, strict=True):
-                    products[other] += own * weight
-        return [
-            product / (self._squares[item] * self._squares[other]) ** 0.5
+    def _similarities(self, item: str) -> dict[str, float]:
+        products: defaultdict[str, float] = defaultdict(float)
+        for user, own in self._fans.get(item, ()):
+            for other, weight in self.dataset.weights[user].items():
+                products[other] += own * weight
+        return {
+            other: product / (self._squares[item] * self._squares[other]) ** 0.5
+            for other, product in products.items()
             if product
-            else 0.0
-            for other, product in enumerate(products)
+        }
+
+    def _matches(self, conditions: Sequence[tuple[str, str]]) -> list[str]:
+        matching = [
+            self._having.get((column, _key(value)), set())
+            for column, value in conditions
         ]
-
-    def _matches(self, conditions: Sequence[tuple[str, str]]) -> list[float]:
-        relevance = [0.0] * len(self._index)
-        for item, columns in self._dataset.items.items():
-            if all(
-                any(_same(value, wanted) for value in columns.get(column, ()))
-                for column, wanted in conditions
-            ):
-                relevance[self._index[item]] = 1.0
-        return relevance
+        # In an order that is always the same, so that sums are.
+        return sorted(set.intersection(*matching))
 
 
-def _same(value: str, wanted: str) -> bool:
-    if value == wanted:
-        return True
-    try:
-        return float(value) == float(wanted)
-    except ValueError:
-        return False
+def _key(value: str) -> str | float:
+    found = number(value)
+    return value if found is None else found

@@ -1,14 +1,17 @@
 """The data of a dataset group: items, users and interactions, from CSV files."""
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-ITEMS = "items.csv"
-INTERACTIONS = "interactions.csv"
-USERS = "users.csv"
+ITEMS: Final = "items.csv"
+INTERACTIONS: Final = "interactions.csv"
+USERS: Final = "users.csv"
+_NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -120,3 +123,8 @@ def _weight(value: str | None, path: Path, line: int) -> float:
         raise ValueError(
             f"{path}, line {line}: EVENT_VALUE must be a number, got {value!r}"
         ) from None
+
+
+def number(text: str) -> float | None:
+    """Read a text as a number, or return None if it is another kind of value."""
+    return float(text) if _NUMBER.fullmatch(text) else None

@@ -1,11 +1,11 @@
-"""The emulated Personalize: what it holds, and how tests make it behave."""
+"""The emulated Personalize: what it holds, and how data come into it."""
 
-import hashlib
+import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from moto.utilities.utils import get_partition
 
@@ -14,11 +14,14 @@ from cdk_personalize_segments.local.personalize import (
     dataset,
     errors,
     filters,
+    refusals,
     segments,
     shapes,
+    training,
 )
 from cdk_personalize_segments.local.personalize.affinity import Affinity
-from cdk_personalize_segments.local.personalize.jobs import Agenda, Job, JobTiming
+from cdk_personalize_segments.local.personalize.behaviour import Behaviour
+from cdk_personalize_segments.local.personalize.jobs import Agenda, Job
 from cdk_personalize_segments.local.personalize.operations import OPERATIONS
 from cdk_personalize_segments.local.personalize.resources import (
     ACTIVE,
@@ -29,27 +32,33 @@ from cdk_personalize_segments.local.personalize.resources import (
     SolutionVersion,
 )
 from cdk_personalize_segments.local.personalize.storage import JobStorage
+from cdk_personalize_segments.local.personalize.work import JobWork
 
 if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
 
-Effect = Literal["before", "after"]
 _OTHERS: Final = "someone-elses"
+# Per dataset group, by the page on quotas.
+MAX_FILTERS: Final = 30
+MAX_FILTER_FIELDS: Final = 20
 
 
-class EmulatedPersonalize:
+class EmulatedPersonalize(Behaviour):
     """Amazon Personalize, as far as batch segment jobs need it.
 
-    Segments are computed from seeded data (see `affinity`); jobs take their time on
-    the local AWS's clock. The attributes below may be set at any time and hold for
-    jobs created from then on.
+    Segments are computed from imported data (see `affinity`); jobs and trainings take
+    their time on the local AWS's clock. How it behaves besides is set as `Behaviour`
+    says.
 
     Attributes:
-        timing: How long jobs take. Default: 2 minutes pending, 55 working.
-        query_errors: Texts for the `error` of queries, by item id or by expression.
-        drop_queries: Item ids and expressions whose queries are missing in the output.
-        shape: `observed`, as real jobs write their lines (the default), or
-            `documented`, as the developer guide shows them.
+        aws: The local AWS that it belongs to.
+        groups: Dataset groups by ARN.
+        solutions: Solutions by ARN.
+        versions: Solution versions by ARN.
+        filters: Filters by ARN.
+        jobs: Batch segment jobs by ARN.
+        tags: Keys and values by the ARN of what has them.
+        agenda: What is to happen, and when.
     """
 
     def __init__(self, aws: "LocalAws") -> None:
@@ -58,24 +67,45 @@ class EmulatedPersonalize:
         Args:
             aws: The local AWS that it belongs to.
         """
+        super().__init__()
         self.aws = aws
-        self.timing = JobTiming()
-        self.query_errors: dict[str, str] = {}
-        self.drop_queries: set[str] = set()
-        self.shape: segments.Shape = "observed"
         self.groups: dict[str, DatasetGroup] = {}
         self.solutions: dict[str, Solution] = {}
         self.versions: dict[str, SolutionVersion] = {}
         self.filters: dict[str, Filter] = {}
         self.jobs: dict[str, Job] = {}
         self.tags: dict[str, dict[str, str]] = {}
-        self._agenda = Agenda()
-        self._scripts: dict[str, list[tuple[errors.PersonalizeError, Effect]]] = {}
-        self._failures: list[str] = []
-        self._output_delay = timedelta()
+        self.agenda = Agenda()
         self._lock = threading.RLock()
 
     # --- Data and models ---
+
+    def import_data(self, folder: str | Path, *, dataset_group: str) -> str:
+        """Import a folder of CSV files into a dataset group, in the place of its data.
+
+        Solution versions keep what they were trained on; a newer one learns the new
+        data. Filters look at the new data from now on.
+
+        Args:
+            folder: Holds `items.csv`, `interactions.csv` and optionally `users.csv`;
+                see `dataset.load` for their columns.
+            dataset_group: The name of the dataset group, which is made if there is
+                none.
+
+        Returns:
+            The dataset group's ARN.
+
+        Raises:
+            FileNotFoundError: A file is missing.
+            ValueError: A file is malformed, or the name cannot be one.
+        """
+        data = dataset.load(folder)
+        with self._lock:
+            # What began before learns from the data before.
+            self.settle()
+            group = self.group(dataset_group)
+            group.affinity = Affinity(data)
+            return group.arn
 
     def seed(
         self,
@@ -104,7 +134,6 @@ class EmulatedPersonalize:
             ValueError: A file or an argument is malformed, or the name is taken.
         """
         _check_recipe(recipe)
-        data = dataset.load(folder)
         stem = Path(folder).resolve().name
         name = name or f"{stem}-{recipe.removeprefix('aws-')}"
         with self._lock:
@@ -112,9 +141,9 @@ class EmulatedPersonalize:
                 raise ValueError(
                     f"the solution {name} exists; retrain it, or seed another name"
                 )
-            group = self._group(dataset_group or name)
-            group.dataset = data
-            return self._train(self._solution(name, recipe, group), ACTIVE, None)
+            group_arn = self.import_data(folder, dataset_group=dataset_group or name)
+            solution = self.add_solution(name, recipe, self.groups[group_arn])
+            return training.add_version(self, solution, ACTIVE).arn
 
     def retrain(self, solution_arn: str, status: str = ACTIVE) -> str:
         """Make a newer version of a solution, from the data of its dataset group.
@@ -132,7 +161,8 @@ class EmulatedPersonalize:
         with self._lock:
             if solution_arn not in self.solutions:
                 raise ValueError(f"there is no solution {solution_arn}")
-            return self._train(self.solutions[solution_arn], status, None)
+            solution = self.solutions[solution_arn]
+            return training.add_version(self, solution, status).arn
 
     def create_solution_version(
         self,
@@ -162,12 +192,21 @@ class EmulatedPersonalize:
         with self._lock:
             solution = self.solutions.get(self.arn(f"solution/{name}"))
             if solution is None:
-                group = self._group(dataset_group or name)
-                solution = self._solution(name, recipe, group)
-            return self._train(solution, status, failure_reason)
+                group = self.group(dataset_group or name)
+                solution = self.add_solution(name, recipe, group)
+            version = training.add_version(
+                self, solution, status, failure_reason=failure_reason
+            )
+            return version.arn
 
     def add_filter(
-        self, name: str, expression: str, *, dataset_group: str, status: str = ACTIVE
+        self,
+        name: str,
+        expression: str,
+        *,
+        dataset_group: str,
+        status: str = ACTIVE,
+        failure_reason: str | None = None,
     ) -> str:
         """Make a filter.
 
@@ -176,75 +215,35 @@ class EmulatedPersonalize:
             expression: See `filters` for what is understood.
             dataset_group: The name of its dataset group.
             status: Its status. Default: ACTIVE.
+            failure_reason: Why it failed, if it did.
 
         Returns:
             The filter's ARN.
 
         Raises:
-            PersonalizeError: The name is taken.
-            FilterExpressionError: The expression is malformed, not emulated, or looks
-                at a column that the dataset group does not have.
-            ValueError: There is no such dataset group.
+            PersonalizeError: The name is taken, or there are too many filters or
+                fields; the errors for the latter are not known.
+            FilterExpressionError: The expression is malformed, or looks at a column
+                that the dataset group does not have.
+            NotEmulatedError: The expression is not for segments.
+            ValueError: There is no such dataset group, or the name cannot be one.
         """
         with self._lock:
             group = self.groups.get(self.arn(f"dataset-group/{dataset_group}"))
             if group is None:
                 raise ValueError(f"there is no dataset group {dataset_group}")
             arn = self.arn(f"filter/{name}")
+            _check_name(name)
             if arn in self.filters:
-                raise errors.PersonalizeError(
-                    errors.RESOURCE_ALREADY_EXISTS,
-                    f"Another filter with the name {name} exists already.",
-                )
+                raise errors.already_exists("filter", name)
             parsed = filters.parse(expression)
             if group.dataset is not None:
                 filters.check_fields(parsed, group.dataset)
+            self._check_room(group, parsed)
             self.filters[arn] = Filter(
-                name, arn, group, expression, parsed, status, self.now()
+                name, arn, group, expression, parsed, status, self.now(), failure_reason
             )
             return arn
-
-    # --- Behaviour for tests ---
-
-    def script(
-        self,
-        operation: str,
-        *,
-        errors: Iterable["errors.PersonalizeError | str"],
-        effect: Effect = "before",
-    ) -> None:
-        """Make the next calls of an operation fail, one error each.
-
-        Args:
-            operation: Its name, like `CreateBatchSegmentJob`.
-            errors: What they are answered with: errors, or names like
-                `ThrottlingException`, which then have the service's usual text.
-            effect: `before`: the operation does nothing; `after`: it does its work
-                and only the answer is lost.
-
-        Raises:
-            ValueError: The operation is not emulated.
-        """
-        if operation not in OPERATIONS:
-            raise ValueError(
-                f"{operation} is not emulated; there are {', '.join(OPERATIONS)}"
-            )
-        with self._lock:
-            self._scripts.setdefault(operation, []).extend(
-                (_as_error(each), effect) for each in errors
-            )
-
-    def fail_next_job(self, reason: str) -> None:
-        """Make the next job that is created end with CREATE FAILED.
-
-        Args:
-            reason: Its `failureReason`.
-        """
-        self._failures.append(reason)
-
-    def delay_output(self, delay: timedelta) -> None:
-        """Make outputs of jobs created from now on appear later than ACTIVE."""
-        self._output_delay = delay
 
     def occupy(self, count: int, *, for_: timedelta) -> None:
         """Take job slots, as other people's jobs in the account do.
@@ -292,15 +291,14 @@ class EmulatedPersonalize:
         with self._lock:
             self.settle()
             if operation not in OPERATIONS:
-                raise errors.PersonalizeError(
-                    "NotImplemented",
-                    f"The operation {operation} is not emulated by local AWS.",
+                raise errors.not_emulated(
+                    f"The operation {operation} is not emulated by local AWS."
                 )
-            scripted = self._scripts.get(operation)
-            error, effect = scripted.pop(0) if scripted else (None, "after")
+            error, effect = self.scripted(operation)
             if error is not None and effect == "before":
                 raise error
             shapes.check_request(operation, parameters)
+            refusals.check(operation, parameters)
             answer = OPERATIONS[operation](self, parameters)
             shapes.check_answer(operation, answer)
             if error is not None:
@@ -308,9 +306,9 @@ class EmulatedPersonalize:
             return answer
 
     def settle(self) -> None:
-        """Do what jobs had to do by now: read their input, write their output."""
+        """Do what jobs and trainings had to do by now; never fails."""
         with self._lock:
-            self._agenda.run_due(self.now())
+            self.agenda.run_due(self.now())
 
     # --- Used by the operations ---
 
@@ -333,6 +331,50 @@ class EmulatedPersonalize:
         """Count the jobs that are pending or in progress."""
         now = self.now()
         return sum(job.takes_slot(now) for job in self.jobs.values())
+
+    def group(self, name: str) -> DatasetGroup:
+        """Return a dataset group, which is made if there is none of the name.
+
+        Raises:
+            ValueError: The name cannot be one.
+        """
+        _check_name(name)
+        arn = self.arn(f"dataset-group/{name}")
+        if arn not in self.groups:
+            self.groups[arn] = DatasetGroup(name, arn, self.now())
+        return self.groups[arn]
+
+    def add_solution(self, name: str, recipe: str, group: DatasetGroup) -> Solution:
+        """Make a solution.
+
+        Raises:
+            ValueError: The name cannot be one.
+        """
+        arn = self.arn(f"solution/{name}")
+        problem = arns.problem(arn, arns.SOLUTION)
+        if problem:
+            raise ValueError(f"the solution's ARN {problem}")
+        solution = Solution(
+            name, arn, recipe, self.recipe_arn(recipe), group, self.now()
+        )
+        self.solutions[arn] = solution
+        return solution
+
+    def check_unused(self, arn: str, used: Collection[str]) -> None:
+        """Check that no job that is pending or in progress uses a resource.
+
+        Args:
+            arn: The resource.
+            used: The ARNs of filters or solution versions that stand for it.
+
+        Raises:
+            PersonalizeError: ResourceInUseException.
+        """
+        now = self.now()
+        for job in self.jobs.values():
+            named = {job.request["solutionVersionArn"], job.request.get("filterArn")}
+            if job.takes_slot(now) and not named.isdisjoint(used):
+                raise errors.in_use(f"{arn} is in use by {job.arn}.")
 
     def start_job(
         self,
@@ -363,79 +405,33 @@ class EmulatedPersonalize:
             errors=dict(self.query_errors),
             dropped=frozenset(self.drop_queries),
             shape=self.shape,
+            distortions=frozenset(self.distortions),
         )
-        failure = self._failures.pop(0) if self._failures else None
-        delay = self._output_delay
+        JobWork(
+            job,
+            storage,
+            segmenter,
+            self.agenda,
+            failure=self.job_failures.pop(0) if self.job_failures else None,
+            delay=self.output_delay,
+        )
 
-        def begin() -> None:
-            try:
-                files = storage.read()
-                segments.check(files, version.solution.recipe)
-            except segments.JobFailedError as reason:
-                job.fail(job.starts, str(reason))
-            else:
-                self._agenda.add(job.ends, lambda: end(files))
-
-        def end(files: list[segments.InputFile]) -> None:
-            try:
-                if failure is not None:
-                    raise segments.JobFailedError(failure)
-                for file in files:
-                    storage.check_write(file.output_name)
-            except segments.JobFailedError as reason:
-                job.fail(job.ends, str(reason))
-            else:
-                self._agenda.add(job.ends + delay, lambda: write(files))
-
-        def write(files: list[segments.InputFile]) -> None:
-            for file in files:
-                storage.write(file.output_name, segmenter.output(file))
-
-        self._agenda.add(starts, begin)
+    def _check_room(self, group: DatasetGroup, parsed: filters.Filter) -> None:
+        others = [each for each in self.filters.values() if each.group is group]
+        if len(others) >= MAX_FILTERS:
+            raise errors.limit_exceeded(
+                f"A dataset group has at most {MAX_FILTERS} filters."
+            )
+        fields = parsed.fields.union(*(each.parsed.fields for each in others))
+        if len(fields) > MAX_FILTER_FIELDS:
+            raise errors.limit_exceeded(
+                f"All filters of a dataset group have at most {MAX_FILTER_FIELDS} "
+                "distinct fields."
+            )
 
     @property
     def _partition(self) -> str:
         return str(get_partition(self.aws.region))
-
-    def _group(self, name: str) -> DatasetGroup:
-        arn = self.arn(f"dataset-group/{name}")
-        if arn not in self.groups:
-            self.groups[arn] = DatasetGroup(name, arn, self.now())
-        return self.groups[arn]
-
-    def _solution(self, name: str, recipe: str, group: DatasetGroup) -> Solution:
-        arn = self.arn(f"solution/{name}")
-        problem = arns.problem(arn, arns.SOLUTION)
-        if problem:
-            raise ValueError(f"the solution's ARN {problem}")
-        solution = Solution(
-            name, arn, recipe, self.recipe_arn(recipe), group, self.now()
-        )
-        self.solutions[arn] = solution
-        return solution
-
-    def _train(
-        self, solution: Solution, status: str, failure_reason: str | None
-    ) -> str:
-        number = len(solution.versions)
-        version_id = hashlib.sha256(f"{solution.name} {number}".encode()).hexdigest()
-        data = solution.group.dataset
-        # Real versions cannot be created at the same moment: a training lies between.
-        created = self.now()
-        if solution.versions:
-            created = max(created, solution.versions[-1].created + timedelta(seconds=1))
-        version = SolutionVersion(
-            arn=f"{solution.arn}/{version_id[:8]}",
-            solution=solution,
-            status=status,
-            failure_reason=failure_reason,
-            created=created,
-            affinity=None if data is None else Affinity(data),
-            dataset=data,
-        )
-        solution.versions.append(version)
-        self.versions[version.arn] = version
-        return version.arn
 
 
 def _check_recipe(recipe: str) -> None:
@@ -443,5 +439,10 @@ def _check_recipe(recipe: str) -> None:
         raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, got {recipe!r}")
 
 
-def _as_error(error: errors.PersonalizeError | str) -> errors.PersonalizeError:
-    return errors.PersonalizeError(error) if isinstance(error, str) else error
+def _check_name(name: str) -> None:
+    too_long = len(name) > limits.MAX_NAME_LENGTH
+    if too_long or not re.fullmatch(limits.NAME_PATTERN, name):
+        raise ValueError(
+            f"a name has 1 to {limits.MAX_NAME_LENGTH} letters, digits, - and _, and "
+            f"starts with a letter or digit, got {name!r}"
+        )

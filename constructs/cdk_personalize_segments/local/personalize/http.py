@@ -34,7 +34,7 @@ def install(aws: "LocalAws") -> None:
     def respond(request: Any, *_: object) -> tuple[int, dict[str, str], str]:  # noqa: ANN401
         return _answer(aws, request)
 
-    patching.patch(urls.url_paths, "{0}/$", respond)
+    patching.patch(urls, "url_paths", {"{0}/$": respond})
     aws.add_middleware(lambda application: _settling(aws, application))
 
 

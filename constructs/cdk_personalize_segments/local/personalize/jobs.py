@@ -1,12 +1,18 @@
-"""Batch segment jobs and their life on the clock."""
+"""Batch segment jobs and their life on the clock.
+
+There are no transitions besides these: the service can neither stop nor delete a
+segment job, and a name is used up for good.
+"""
 
 import heapq
 import itertools
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+_log: Final = logging.getLogger(__name__)
 # The spellings of real jobs; the API reference spells the first two differently.
 PENDING: Final = "CREATE PENDING"
 IN_PROGRESS: Final = "CREATE IN_PROGRESS"
@@ -16,10 +22,10 @@ FAILED: Final = "CREATE FAILED"
 
 @dataclass(frozen=True)
 class JobTiming:
-    """How long the stages of a job take.
+    """How long the stages of a job, or of a training, take.
 
     Attributes:
-        pending: From the job's creation until it is in progress. Default: 2 minutes.
+        pending: From the creation until it is in progress. Default: 2 minutes.
         working: From then until it ends. Default: 55 minutes, which with the pending
             time is within what real jobs were seen to take.
     """
@@ -111,7 +117,14 @@ class Agenda:
         heapq.heappush(self._steps, (when, next(self._numbers), step))
 
     def run_due(self, now: datetime) -> None:
-        """Take every step whose time has come, in order."""
+        """Take every step whose time has come, in order.
+
+        A step that goes wrong is logged and keeps no other from being taken: whoever
+        asks has nothing to do with it.
+        """
         while self._steps and self._steps[0][0] <= now:
             _, _, step = heapq.heappop(self._steps)
-            step()
+            try:
+                step()
+            except Exception:
+                _log.exception("A step of the emulated Personalize failed")

@@ -21,6 +21,9 @@ from cdk_personalize_segments.local.personalize import filters
 from cdk_personalize_segments.local.personalize.resources import Filter, SolutionVersion
 
 Shape = Literal["observed", "documented"]
+Distortion = Literal["reversed", "duplicated", "extra keys", "no output"]
+# The members of a line of output, as JSON text, in their order.
+Line = dict[str, str]
 QUERY_KEYS: Final = {
     limits.ITEM_AFFINITY: "itemId",
     limits.ITEM_ATTRIBUTE_AFFINITY: "itemAttributes",
@@ -64,6 +67,7 @@ class Segmenter:
         errors: Texts for queries that are made to fail, by item or expression.
         dropped: Queries that are left out of the output.
         shape: Lines as real jobs wrote them, or as the developer guide shows them.
+        distortions: Names of `DISTORTIONS`, applied one after the other.
     """
 
     version: SolutionVersion
@@ -72,6 +76,7 @@ class Segmenter:
     errors: Mapping[str, str] = field(default_factory=dict)
     dropped: frozenset[str] = frozenset()
     shape: Shape = "observed"
+    distortions: frozenset[Distortion] = frozenset()
 
     def output(self, file: InputFile) -> bytes:
         """Answer the queries of a file that `check` found right."""
@@ -81,16 +86,20 @@ class Segmenter:
             for query in queries(file)
             if query.get(key) not in self.dropped
         ]
-        return "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
+        for name, (_, distort) in DISTORTIONS.items():
+            if name in self.distortions:
+                lines = distort(lines)
+        text = "".join(f"{_object(line)}\n" for line in lines)
+        return text.encode(errors="backslashreplace")
 
-    def _answer(self, query: Mapping[str, Any]) -> str:
-        render = _observed if self.shape == "observed" else _documented
+    def _answer(self, query: Mapping[str, Any]) -> Line:
+        members = _observed if self.shape == "observed" else _documented
         try:
-            return render(query, self._users(query), None)
+            return members(query, self._users(query), None)
         except QueryFailedError as failure:
-            return render(query, [], str(failure))
+            return members(query, [], str(failure))
 
-    def _users(self, query: Mapping[str, Any]) -> list[str]:
+    def _users(self, query: Mapping[str, Any]) -> Sequence[str]:
         key = QUERY_KEYS[self.version.solution.recipe]
         wanted = query.get(key)
         if not isinstance(wanted, str):
@@ -105,7 +114,9 @@ class Segmenter:
             users = self._pass(self.filter, users, query.get("filterValues"))
         return users[: self.num_results]
 
-    def _pass(self, passing: Filter, users: list[str], values: object) -> list[str]:
+    def _pass(
+        self, passing: Filter, users: Sequence[str], values: object
+    ) -> Sequence[str]:
         dataset = passing.group.dataset
         if dataset is None:
             return users
@@ -169,13 +180,13 @@ def queries(file: InputFile) -> Iterator[dict[str, Any]]:
         yield query
 
 
-def _users_for_item(version: SolutionVersion, item: str) -> list[str]:
+def _users_for_item(version: SolutionVersion, item: str) -> Sequence[str]:
     if version.affinity is None or not version.affinity.knows(item):
         raise QueryFailedError("User error: The item was not in the data at training")
     return version.affinity.users_for_item(item)
 
 
-def _users_for_attributes(version: SolutionVersion, expression: str) -> list[str]:
+def _users_for_attributes(version: SolutionVersion, expression: str) -> Sequence[str]:
     try:
         conditions = [
             (each.column, each.value) for each in expressions.parse(expression)
@@ -191,29 +202,69 @@ def _users_for_attributes(version: SolutionVersion, expression: str) -> list[str
     return version.affinity.users_for_attributes(conditions)
 
 
-_RANKINGS: Final[Mapping[str, Callable[[SolutionVersion, str], list[str]]]] = {
+_RANKINGS: Final[Mapping[str, Callable[[SolutionVersion, str], Sequence[str]]]] = {
     limits.ITEM_AFFINITY: _users_for_item,
     limits.ITEM_ATTRIBUTE_AFFINITY: _users_for_attributes,
 }
 
 
-def _observed(query: Mapping[str, Any], users: list[str], error: str | None) -> str:
-    """Write a line with the keys, order and spaces of real outputs."""
+def _observed(
+    query: Mapping[str, Any], users: Sequence[str], error: str | None
+) -> Line:
+    """Make the members of a line, with the order and spaces of real outputs."""
     listed = ",".join(_json(user) for user in users)
-    return (
-        f'{{"input": {_json(query)}, "output": {{"usersList": [{listed}]}}, '
-        f'"error": {_json(error)}}}'
-    )
+    return {
+        "input": _json(query),
+        "output": f'{{"usersList": [{listed}]}}',
+        "error": _json(error),
+    }
 
 
-def _documented(query: Mapping[str, Any], users: list[str], error: str | None) -> str:
-    """Write a line as the developer guide's examples show it."""
+def _documented(
+    query: Mapping[str, Any], users: Sequence[str], error: str | None
+) -> Line:
+    """Make the members of a line as the developer guide's examples show them."""
     unwrapped = "itemAttributes" in query
-    line: dict[str, Any] = dict(query) if unwrapped else {"input": query}
-    line["output"] = {"recommendedUsers": users}
+    line = {name: _json(value) for name, value in query.items()} if unwrapped else {}
+    if not unwrapped:
+        line["input"] = _json(query)
+    line["output"] = _json({"recommendedUsers": list(users)})
     if error is not None:
-        line["error"] = error
-    return _json(line)
+        line["error"] = _json(error)
+    return line
+
+
+def _without_output(line: Line) -> Line:
+    failed = line.get("error", "null") != "null"
+    return {key: each for key, each in line.items() if key != "output" or not failed}
+
+
+DISTORTIONS: Final[
+    Mapping[Distortion, tuple[str, Callable[[list[Line]], list[Line]]]]
+] = {
+    "reversed": (
+        "lines in another order than the queries, which no source rules out",
+        lambda lines: lines[::-1],
+    ),
+    "duplicated": (
+        "every line twice, which no source rules out",
+        lambda lines: [line for line in lines for _ in range(2)],
+    ),
+    "extra keys": (
+        "a key that the service does not write today",
+        lambda lines: [{**line, "modelVersion": '"2"'} for line in lines],
+    ),
+    "no output": (
+        "no `output` where there is an error, as batch inference was seen to do",
+        lambda lines: [_without_output(line) for line in lines],
+    ),
+}
+"""What output may be like, to test that its readers cope: why, and how it is made."""
+
+
+def _object(line: Line) -> str:
+    members = (f"{_json(key)}: {value}" for key, value in line.items())
+    return f"{{{', '.join(members)}}}"
 
 
 def _json(value: object) -> str:

@@ -12,6 +12,39 @@ from botocore.validate import ParamValidator
 
 from cdk_personalize_segments.local.personalize import errors
 
+_FAILS_NOT: Final = "what is emulated does not fail"
+_NOT_SET: Final = "requests that set it are refused"
+_UNKNOWN: Final = "the service's values are not known"
+LEFT_OUT: Final[Mapping[str, str]] = {
+    "DatasetGroup.failureReason": _FAILS_NOT,
+    "DatasetGroup.kmsKeyArn": _NOT_SET,
+    "DatasetGroup.roleArn": _NOT_SET,
+    "DatasetGroupSummary.failureReason": _FAILS_NOT,
+    "Recipe.algorithmArn": _UNKNOWN,
+    "Recipe.creationDateTime": _UNKNOWN,
+    "Recipe.description": _UNKNOWN,
+    "Recipe.featureTransformationArn": _UNKNOWN,
+    "Recipe.lastUpdatedDateTime": _UNKNOWN,
+    "RecipeSummary.creationDateTime": _UNKNOWN,
+    "RecipeSummary.domain": "recipes of domain use cases are not emulated",
+    "RecipeSummary.lastUpdatedDateTime": _UNKNOWN,
+    "S3DataConfig.kmsKeyArn": _NOT_SET,
+    "Solution.autoMLResult": _NOT_SET,
+    "Solution.eventType": _NOT_SET,
+    "SolutionConfig.algorithmHyperParameters": _NOT_SET,
+    "SolutionConfig.autoMLConfig": _NOT_SET,
+    "SolutionConfig.eventValueThreshold": _NOT_SET,
+    "SolutionConfig.eventsConfig": _NOT_SET,
+    "SolutionConfig.featureTransformationParameters": _NOT_SET,
+    "SolutionConfig.hpoConfig": _NOT_SET,
+    "SolutionConfig.optimizationObjective": _NOT_SET,
+    "SolutionConfig.trainingDataConfig": _NOT_SET,
+    "SolutionUpdateConfig.eventsConfig": _NOT_SET,
+    "SolutionUpdateSummary.failureReason": _FAILS_NOT,
+    "SolutionVersion.eventType": _NOT_SET,
+    "SolutionVersion.tunedHPOParams": _NOT_SET,
+}
+"""Members of answers that are never given, and why."""
 # Java's character classes, as Python's `re` has them.
 _CLASSES: Final = {
     r"\p{ASCII}": r"[\x00-\x7f]",
@@ -19,13 +52,16 @@ _CLASSES: Final = {
     r"\p{N}": r"\d",
     r"\p{Z}": r"\s",
 }
-_SCALARS: Final[Mapping[str, tuple[type, ...]]] = {
+_TYPES: Final[Mapping[str, Any]] = {
     "boolean": (bool,),
     "double": (int, float),
     "float": (int, float),
     "integer": (int,),
+    "list": (list,),
     "long": (int,),
+    "map": (Mapping,),
     "string": (str,),
+    "structure": (Mapping,),
     "timestamp": (datetime,),
 }
 
@@ -64,12 +100,17 @@ def check_request(operation: str, parameters: Mapping[str, Any]) -> None:
 
 
 def check_answer(operation: str, answer: Mapping[str, Any]) -> None:
-    """Check an answer: only members and types that the model has.
+    """Check an answer: members, types and constraints as the model has them.
 
     Raises:
         TypeError: It is not of the operation's output shape.
+        ValueError: It breaks a constraint.
     """
-    _check_value(_operation(operation).output_shape, answer, operation)
+    shape = _operation(operation).output_shape
+    _check_value(shape, answer, operation)
+    problems = list(_broken_constraints(shape, answer, "")) if shape else []
+    if problems:
+        raise ValueError(f"the answer of {operation} is wrong: {'; '.join(problems)}")
 
 
 def _broken_constraints(shape: Any, value: Any, path: str) -> Iterator[str]:  # noqa: ANN401
@@ -86,11 +127,17 @@ def _broken_constraints(shape: Any, value: Any, path: str) -> Iterator[str]:  # 
             yield from _broken_constraints(
                 shape.member, member, f"{path}.{number}.member"
             )
+    elif shape.type_name == "map":
+        for key, member in value.items():
+            yield from _broken_constraints(shape.key, key, f"{path}.key")
+            yield from _broken_constraints(shape.value, member, f"{path}.{key}")
 
 
 def _broken_rule(shape: Shape, value: Any) -> str | None:  # noqa: ANN401
     rules = shape.metadata
-    sized = shape.type_name in {"string", "list"}
+    if shape.type_name in {"structure", "timestamp", "boolean"}:
+        return None
+    sized = shape.type_name in {"string", "list", "map"}
     size = len(value) if sized else value
     what = "have length" if sized else "have value"
     if "min" in rules and size < rules["min"]:
@@ -113,14 +160,22 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 def _check_value(shape: Any, value: Any, path: str) -> None:  # noqa: ANN401
     kind = shape.type_name if shape is not None else "structure"
+    fits = isinstance(value, _TYPES[kind])
+    if not fits:
+        raise TypeError(f"{path} must be {kind} in the SDK's model, got {value!r}")
     if kind == "structure":
         members = shape.members if shape is not None else {}
         for name, member in value.items():
             if name not in members:
                 raise TypeError(f"{path} has no member {name!r} in the SDK's model")
             _check_value(members[name], member, f"{path}.{name}")
+        for name in shape.required_members if shape is not None else ():
+            if name not in value:
+                raise TypeError(f"{path} must have the member {name!r}")
     elif kind == "list":
         for member in value:
             _check_value(shape.member, member, f"{path}[]")
-    elif not isinstance(value, _SCALARS[kind]):
-        raise TypeError(f"{path} must be {kind} in the SDK's model, got {value!r}")
+    elif kind == "map":
+        for key, member in value.items():
+            _check_value(shape.key, key, f"{path}.key")
+            _check_value(shape.value, member, f"{path}.{key}")

@@ -1,5 +1,6 @@
 """How a job reaches S3: as the service role and as the service principal, both."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
 
 PRINCIPAL: Final = "personalize.amazonaws.com"
+# How often, and how soon again (in real seconds), an object is read that others change.
+_ATTEMPTS: Final = 1000
+_PAUSE: Final = 0.001
 # As for dataset imports, where this text was seen.
 _INSUFFICIENT: Final = (
     "Insufficient privileges for accessing data in S3. Please look at "
@@ -70,6 +74,7 @@ class JobStorage:
                 raise errors.invalid_input(
                     f"Invalid S3 {name} path: the bucket {bucket} does not exist"
                 )
+            self._refuse_kms(bucket)
         if self.input_path.rstrip("/") == self.output_path.rstrip("/"):
             raise errors.invalid_input(
                 "Invalid S3 output path: it must differ from the input path"
@@ -87,7 +92,7 @@ class JobStorage:
         except enforcement.AccessDenied as denied:
             raise errors.invalid_input(str(denied)) from denied
         except UnsupportedPolicyError as error:
-            raise errors.PersonalizeError("NotImplemented", str(error)) from error
+            raise errors.not_emulated(str(error)) from error
 
     def read(self) -> list[InputFile]:
         """Read every object whose key starts with the input path, as they are now.
@@ -120,7 +125,8 @@ class JobStorage:
                     f"{each.name} is a folder marker; what the service does with one "
                     "is not known, so keep it out of the input."
                 )
-        return [InputFile(each.name, each.value) for each in objects]
+        keys = self._backend().get_bucket(bucket).keys
+        return [InputFile(each.name, _content(keys, each)) for each in objects]
 
     def check_write(self, name: str) -> None:
         """Check that an output object may be written.
@@ -138,6 +144,18 @@ class JobStorage:
         bucket, key = locations.bucket_and_key(self.output_path + name)
         if bucket in s3_backends.bucket_accounts:
             self._backend().put_object(bucket, key, content)
+
+    def _refuse_kms(self, bucket: str) -> None:
+        encryption = self._backend().get_bucket(bucket).encryption or {}
+        default = encryption.get("Rule", {}).get(
+            "ApplyServerSideEncryptionByDefault", {}
+        )
+        if str(default.get("SSEAlgorithm", "")).startswith("aws:kms"):
+            raise errors.not_emulated(
+                f"the bucket {bucket} is encrypted with KMS, and whether the service "
+                "may use the key is not emulated by local AWS; use a bucket with "
+                "SSE-S3"
+            )
 
     def _backend(self) -> Any:  # noqa: ANN401
         return s3_backends[self.aws.account_id][get_partition(self.aws.region)]
@@ -192,6 +210,25 @@ def _explained(fix: str) -> Iterator[None]:
 
 
 def _objects(backend: Any, bucket: str, prefix: str) -> list[Any]:  # noqa: ANN401
-    keys = backend.get_bucket(bucket).keys
-    newest = [keys[name] for name in sorted(keys) if name.startswith(prefix)]
+    # A copy, made in one go: other threads write to the bucket meanwhile.
+    keys = dict(backend.get_bucket(bucket).keys)
+    newest = [keys[name][-1] for name in sorted(keys) if name.startswith(prefix)]
     return [each for each in newest if not isinstance(each, FakeDeleteMarker)]
+
+
+def _content(keys: Any, found: Any) -> bytes:  # noqa: ANN401
+    """Read an object that others may overwrite or delete meanwhile.
+
+    moto closes the old content first, and puts the new one in its place after that.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return bytes(found.value)
+        except ValueError:
+            newer = keys.get(found.name)
+        if newer is None or isinstance(newer, FakeDeleteMarker):
+            break
+        if newer is found:
+            time.sleep(_PAUSE)
+        found = newer
+    raise JobFailedError(f"{found.name} was deleted while the job read it.")

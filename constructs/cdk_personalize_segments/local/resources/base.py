@@ -4,7 +4,7 @@ import contextlib
 import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from botocore.exceptions import ClientError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Properties = Mapping[str, Any]
 
 _RANDOM_LENGTH: Final = 12
-_GONE: Final = ("NoSuch", "NotFound", "NonExistent")
+_GONE: Final = ("DoesNotExist", "NoSuch", "NotFound", "NonExistent")
 
 
 class ResourceError(Exception):
@@ -33,12 +33,16 @@ class Place:
         region: The stack's Region.
         stack_name: Its name.
         adopts: Whether existing buckets with explicit names are taken over.
+        stack_id: Its ARN.
+        answers: What custom resources answered in this deployment, by physical id.
     """
 
     aws: "LocalAws"
     region: str
     stack_name: str
     adopts: bool
+    stack_id: str
+    answers: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Client:
         """Give a boto3 client, as CloudFormation would use."""
@@ -47,6 +51,14 @@ class Place:
     def arn(self, service: str, resource: str) -> str:
         """Give the ARN of something in this account and Region."""
         return f"arn:aws:{service}:{self.region}:{self.aws.account_id}:{resource}"
+
+    def new_id(self, logical_id: str) -> str:
+        """Make up a UUID.
+
+        Args:
+            logical_id: The logical id of the resource that it is for.
+        """
+        return self.aws.new_id(f"{self.region}/{self.stack_name}/{logical_id}")
 
     def new_name(self, logical_id: str, longest: int) -> str:
         """Make up a physical name: stack, logical id and random characters.
@@ -74,12 +86,14 @@ class ResourceType(ABC):
             below.
         replaced_on: The top-level properties whose change makes a new resource.
         stack_tags: Whether the stack's tags are added to its `Tags`.
+        kept: What of it is only kept and read back, though AWS acts on it.
     """
 
     type: ClassVar[str]
     honoured: ClassVar[frozenset[str]]
     replaced_on: ClassVar[frozenset[str]] = frozenset()
     stack_tags: ClassVar[bool] = False
+    kept: ClassVar[str | None] = None
 
     @abstractmethod
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
@@ -87,8 +101,12 @@ class ResourceType(ABC):
 
     def update(
         self, place: Place, physical_id: str, old: Properties, new: Properties
-    ) -> None:
-        """Change the resource in place."""
+    ) -> str | None:
+        """Change the resource in place.
+
+        Returns:
+            None, or the physical id of another resource that it made instead.
+        """
         raise ResourceError(f"{self.type} cannot be updated")
 
     @abstractmethod

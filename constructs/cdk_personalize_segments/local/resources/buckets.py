@@ -1,7 +1,7 @@
 """Buckets and their policies."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from botocore.exceptions import ClientError
@@ -13,14 +13,35 @@ from cdk_personalize_segments.local.resources.base import (
     ResourceType,
     api_tags,
     changed,
+    chosen,
 )
 from cdk_personalize_segments.local.untyped import Client
 
 _Put: TypeAlias = Callable[[Client, str, Properties], None]
 _Remove: TypeAlias = Callable[[Client, str], object]
+# What CloudFormation calls a field, and what the API calls it.
+_CORS: Final = {
+    "AllowedHeaders": "AllowedHeaders",
+    "AllowedMethods": "AllowedMethods",
+    "AllowedOrigins": "AllowedOrigins",
+    "ExposedHeaders": "ExposeHeaders",
+    "Id": "ID",
+    "MaxAge": "MaxAgeSeconds",
+}
 _EXPIRATION: Final = {
+    "ExpirationDate": "Date",
     "ExpirationInDays": "Days",
     "ExpiredObjectDeleteMarker": "ExpiredObjectDeleteMarker",
+}
+_TRANSITION: Final = {
+    "StorageClass": "StorageClass",
+    "TransitionDate": "Date",
+    "TransitionInDays": "Days",
+}
+_NONCURRENT_TRANSITION: Final = {
+    "NewerNoncurrentVersions": "NewerNoncurrentVersions",
+    "StorageClass": "StorageClass",
+    "TransitionInDays": "NoncurrentDays",
 }
 _RULE: Final = "LifecycleConfiguration.Rules"
 
@@ -29,6 +50,7 @@ class Bucket(ResourceType):
     """AWS::S3::Bucket."""
 
     type = "AWS::S3::Bucket"
+    kept = "lifecycle rules, encryption, ACLs and public access blocks"
     honoured = frozenset(
         {
             "AccessControl",
@@ -38,13 +60,24 @@ class Bucket(ResourceType):
             "BucketEncryption.ServerSideEncryptionConfiguration"
             ".ServerSideEncryptionByDefault.SSEAlgorithm",
             "BucketName",
+            *(f"CorsConfiguration.CorsRules.{each}" for each in _CORS),
             f"{_RULE}.AbortIncompleteMultipartUpload.DaysAfterInitiation",
+            f"{_RULE}.ExpirationDate",
             f"{_RULE}.ExpirationInDays",
             f"{_RULE}.ExpiredObjectDeleteMarker",
             f"{_RULE}.Id",
             f"{_RULE}.NoncurrentVersionExpiration.NoncurrentDays",
+            f"{_RULE}.NoncurrentVersionTransitions.NewerNoncurrentVersions",
+            f"{_RULE}.NoncurrentVersionTransitions.StorageClass",
+            f"{_RULE}.NoncurrentVersionTransitions.TransitionInDays",
             f"{_RULE}.Prefix",
             f"{_RULE}.Status",
+            f"{_RULE}.TagFilters.Key",
+            f"{_RULE}.TagFilters.Value",
+            f"{_RULE}.Transitions.StorageClass",
+            f"{_RULE}.Transitions.TransitionDate",
+            f"{_RULE}.Transitions.TransitionInDays",
+            "NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled",
             "OwnershipControls.Rules.ObjectOwnership",
             "PublicAccessBlockConfiguration.BlockPublicAcls",
             "PublicAccessBlockConfiguration.BlockPublicPolicy",
@@ -81,7 +114,7 @@ class Bucket(ResourceType):
     ) -> None:
         """Set what changed, and remove what is no longer there."""
         client = place.client("s3")
-        for name in changed(old, new) & set(_SETTINGS):
+        for name in sorted(changed(old, new) & set(_SETTINGS)):
             put, remove = _SETTINGS[name]
             if new.get(name):
                 put(client, physical_id, new)
@@ -162,17 +195,60 @@ def _put_lifecycle(client: Client, bucket: str, new: Properties) -> None:
 def _lifecycle_rule(rule: Properties) -> dict[str, Any]:
     api: dict[str, Any] = {
         "Status": rule["Status"],
-        "Filter": {"Prefix": rule.get("Prefix", "")},
+        "Filter": _lifecycle_filter(rule),
     }
     if "Id" in rule:
         api["ID"] = rule["Id"]
-    expiration = {name: rule[key] for key, name in _EXPIRATION.items() if key in rule}
+    expiration = _renamed(rule, _EXPIRATION)
     if expiration:
         api["Expiration"] = expiration
+    for name, names in (
+        ("NoncurrentVersionTransitions", _NONCURRENT_TRANSITION),
+        ("Transitions", _TRANSITION),
+    ):
+        if name in rule:
+            api[name] = [_renamed(each, names) for each in rule[name]]
     for name in ("NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"):
         if name in rule:
             api[name] = dict(rule[name])
     return api
+
+
+def _lifecycle_filter(rule: Properties) -> dict[str, Any]:
+    tags = list(rule.get("TagFilters", []))
+    if not tags:
+        return {"Prefix": rule.get("Prefix", "")}
+    if len(tags) == 1 and "Prefix" not in rule:
+        return {"Tag": tags[0]}
+    return {"And": {**chosen(rule, "Prefix"), "Tags": tags}}
+
+
+def _renamed(declared: Properties, names: Mapping[str, str]) -> dict[str, Any]:
+    """Give what is set under the API's names."""
+    return {api: declared[name] for name, api in names.items() if name in declared}
+
+
+def _put_cors(client: Client, bucket: str, new: Properties) -> None:
+    rules = [_renamed(rule, _CORS) for rule in new["CorsConfiguration"]["CorsRules"]]
+    client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": rules})
+
+
+def _put_notification(client: Client, bucket: str, new: Properties) -> None:
+    bridge = new["NotificationConfiguration"].get("EventBridgeConfiguration")
+    # Without the flag, its default is true.
+    enabled = bridge is not None and bridge.get("EventBridgeEnabled", True)
+    client.put_bucket_notification_configuration(
+        Bucket=bucket,
+        NotificationConfiguration=(
+            {"EventBridgeConfiguration": {}} if str(enabled).lower() == "true" else {}
+        ),
+    )
+
+
+def _remove_notification(client: Client, bucket: str) -> None:
+    client.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={}
+    )
 
 
 def _put_ownership(client: Client, bucket: str, new: Properties) -> None:
@@ -226,10 +302,15 @@ _SETTINGS: Final[
         _put_encryption,
         lambda client, bucket: client.delete_bucket_encryption(Bucket=bucket),
     ),
+    "CorsConfiguration": (
+        _put_cors,
+        lambda client, bucket: client.delete_bucket_cors(Bucket=bucket),
+    ),
     "LifecycleConfiguration": (
         _put_lifecycle,
         lambda client, bucket: client.delete_bucket_lifecycle(Bucket=bucket),
     ),
+    "NotificationConfiguration": (_put_notification, _remove_notification),
     "OwnershipControls": (
         _put_ownership,
         lambda client, bucket: client.delete_bucket_ownership_controls(Bucket=bucket),

@@ -18,6 +18,7 @@ class Database(ResourceType):
     """AWS::Glue::Database."""
 
     type = "AWS::Glue::Database"
+    kept = "all of it, since nothing queries it here"
     honoured = frozenset(
         {
             "CatalogId",
@@ -58,6 +59,7 @@ class Table(ResourceType):
     """AWS::Glue::Table, with the format of its files and its partition keys."""
 
     type = "AWS::Glue::Table"
+    kept = "all of it, since nothing queries it here"
     honoured = frozenset(
         {
             "CatalogId",
@@ -69,14 +71,22 @@ class Table(ResourceType):
             "TableInput.TableType",
             *(f"TableInput.PartitionKeys.{each}" for each in _COLUMN),
             *(f"TableInput.StorageDescriptor.Columns.{each}" for each in _COLUMN),
+            "TableInput.Retention",
+            "TableInput.StorageDescriptor.BucketColumns",
             "TableInput.StorageDescriptor.Compressed",
             "TableInput.StorageDescriptor.InputFormat",
             "TableInput.StorageDescriptor.Location",
+            "TableInput.StorageDescriptor.NumberOfBuckets",
             "TableInput.StorageDescriptor.OutputFormat",
             "TableInput.StorageDescriptor.Parameters.*",
             "TableInput.StorageDescriptor.SerdeInfo.Name",
             "TableInput.StorageDescriptor.SerdeInfo.Parameters.*",
             "TableInput.StorageDescriptor.SerdeInfo.SerializationLibrary",
+            "TableInput.StorageDescriptor.SortColumns.Column",
+            "TableInput.StorageDescriptor.SortColumns.SortOrder",
+            "TableInput.StorageDescriptor.StoredAsSubDirectories",
+            "TableInput.ViewExpandedText",
+            "TableInput.ViewOriginalText",
         }
     )
     replaced_on = frozenset({"CatalogId", "DatabaseName"})

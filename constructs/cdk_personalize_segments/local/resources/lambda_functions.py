@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from pathlib import Path
 from typing import Any, Final
 
 from cdk_personalize_segments.local.resources.base import (
@@ -16,6 +17,8 @@ from cdk_personalize_segments.local.resources.base import (
 from cdk_personalize_segments.local.untyped import Client
 
 _LONGEST_NAME: Final = 64
+# Not imported: it is for functions.
+_CFNRESPONSE: Final = Path(__file__).with_name("cfnresponse.py")
 _CONFIGURATION: Final = (
     "Description",
     "Environment",
@@ -38,14 +41,13 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "Timeout": 3,
     "TracingConfig": {"Mode": "PassThrough"},
 }
-# What tells one version from another.
-_VERSIONED: Final = ("CodeSha256", "Architectures", *_CONFIGURATION)
 
 
 class Function(ResourceType):
     """AWS::Lambda::Function, in Python."""
 
     type = "AWS::Lambda::Function"
+    kept = "`Architectures`, `EphemeralStorage` and `TracingConfig`"
     honoured = frozenset(
         {
             "Architectures",
@@ -132,21 +134,15 @@ class Version(ResourceType):
     replaced_on = honoured
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
-        """Publish a version, of a function that differs from its newest one."""
+        """Publish a version, of a function that has changed since the newest one."""
         client = place.client("lambda")
-        function = new["FunctionName"]
-        newest = _newest_version(client, function)
-        if newest is not None:
-            latest = client.get_function_configuration(FunctionName=function)
-            if all(newest.get(key) == latest.get(key) for key in _VERSIONED):
-                raise ResourceError(
-                    "A version for this Lambda function exists ( "
-                    f"{newest['Version']} ). Modify the function to create a new "
-                    "version."
-                )
-        published = client.publish_version(
-            FunctionName=function, **chosen(new, "Description")
-        )
+        newest = _newest_version(client, new["FunctionName"])
+        published = client.publish_version(**new)
+        if published["Version"] == newest:
+            raise ResourceError(
+                f"A version for this Lambda function exists ( {newest} ). Modify the "
+                "function to create a new version."
+            )
         return str(published["FunctionArn"])
 
     def delete(self, place: Place, physical_id: str, old: Properties) -> None:
@@ -164,6 +160,34 @@ class Version(ResourceType):
             "FunctionArn": physical_id,
             "Version": physical_id.rpartition(":")[2],
         }
+
+
+class Alias(ResourceType):
+    """AWS::Lambda::Alias, of one version."""
+
+    type = "AWS::Lambda::Alias"
+    honoured = frozenset({"Description", "FunctionName", "FunctionVersion", "Name"})
+    replaced_on = frozenset({"FunctionName", "Name"})
+
+    def create(self, place: Place, logical_id: str, new: Properties) -> str:
+        """Create the alias."""
+        return str(place.client("lambda").create_alias(**new)["AliasArn"])
+
+    def update(
+        self, place: Place, physical_id: str, old: Properties, new: Properties
+    ) -> None:
+        """Let the alias stand for another version."""
+        place.client("lambda").update_alias(**{"Description": "", **new})
+
+    def delete(self, place: Place, physical_id: str, old: Properties) -> None:
+        """Delete the alias."""
+        place.client("lambda").delete_alias(**chosen(old, "FunctionName", "Name"))
+
+    def attributes(
+        self, place: Place, physical_id: str, properties: Properties
+    ) -> dict[str, str]:
+        """Give the ARN."""
+        return {"AliasArn": physical_id}
 
 
 class Permission(ResourceType):
@@ -203,7 +227,8 @@ def _check_runnable(new: Properties) -> None:
     if new.get("PackageType", "Zip") != "Zip" or not runtime.startswith("python"):
         raise ResourceError(
             "local AWS runs functions from zips in Python only, not "
-            f"{runtime or new.get('PackageType')}"
+            f"{runtime or new.get('PackageType')}; what CDK itself makes for "
+            "auto_delete_objects, AwsCustomResource and Provider is in Node.js"
         )
 
 
@@ -214,17 +239,21 @@ def _code(properties: Properties) -> dict[str, Any]:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr(zipfile.ZipInfo("index.py"), code["ZipFile"])
+            if "cfnresponse" in code["ZipFile"]:
+                archive.writestr(
+                    zipfile.ZipInfo("cfnresponse.py"), _CFNRESPONSE.read_text()
+                )
         code["ZipFile"] = buffer.getvalue()
     return code
 
 
-def _newest_version(client: Client, function: str) -> dict[str, Any] | None:
+def _newest_version(client: Client, function: str) -> str | None:
     published = [
-        version
+        version["Version"]
         for page in client.get_paginator("list_versions_by_function").paginate(
             FunctionName=function
         )
         for version in page["Versions"]
         if version["Version"] != "$LATEST"
     ]
-    return max(published, key=lambda version: int(version["Version"]), default=None)
+    return max(published, key=int, default=None)

@@ -91,7 +91,7 @@ class Role(ResourceType):
     ) -> None:
         client = place.client("iam")
         before, after = _inline(old), _inline(new)
-        for policy in before.keys() - after.keys():
+        for policy in sorted(before.keys() - after.keys()):
             with _gone_already(client):
                 client.delete_role_policy(RoleName=name, PolicyName=policy)
         for policy, document in after.items():
@@ -102,10 +102,10 @@ class Role(ResourceType):
                     PolicyDocument=json.dumps(document),
                 )
         detached, attached = _managed(old), _managed(new)
-        for arn in detached - attached:
+        for arn in sorted(detached - attached):
             with _gone_already(client):
                 client.detach_role_policy(RoleName=name, PolicyArn=arn)
-        for arn in attached - detached:
+        for arn in sorted(attached - detached):
             client.attach_role_policy(RoleName=name, PolicyArn=arn)
 
     def delete(self, place: Place, physical_id: str, old: Properties) -> None:
@@ -138,7 +138,7 @@ class Policy(ResourceType):
     ) -> None:
         """Put the policy into its roles, and take it out of others."""
         client = place.client("iam")
-        for role in set(old.get("Roles", [])) - set(new.get("Roles", [])):
+        for role in sorted({*old.get("Roles", [])} - {*new.get("Roles", [])}):
             with _gone_already(client):
                 client.delete_role_policy(RoleName=role, PolicyName=old["PolicyName"])
         for role in new.get("Roles", []):
@@ -193,10 +193,10 @@ class ManagedPolicy(ResourceType):
     def _attach(self, place: Place, arn: str, old: Properties, new: Properties) -> None:
         client = place.client("iam")
         before, after = set(old.get("Roles", [])), set(new.get("Roles", []))
-        for role in before - after:
+        for role in sorted(before - after):
             with _gone_already(client):
                 client.detach_role_policy(RoleName=role, PolicyArn=arn)
-        for role in after - before:
+        for role in sorted(after - before):
             client.attach_role_policy(RoleName=role, PolicyArn=arn)
 
     def delete(self, place: Place, physical_id: str, old: Properties) -> None:

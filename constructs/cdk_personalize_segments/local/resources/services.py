@@ -1,7 +1,6 @@
-"""Log groups, parameters, repositories and keys: the plain ones."""
+"""Parameters, repositories and what stands for nothing: the plain ones."""
 
 import json
-import uuid
 from typing import Final
 
 from cdk_personalize_segments.local.resources.base import (
@@ -10,12 +9,19 @@ from cdk_personalize_segments.local.resources.base import (
     ResourceType,
     changed,
     chosen,
-    tag_map,
 )
 
-_LONGEST_LOG_GROUP_NAME: Final = 512
 _LONGEST_PARAMETER_NAME: Final = 1011
 _LONGEST_REPOSITORY_NAME: Final = 256
+_PARAMETER: Final = (
+    "AllowedPattern",
+    "DataType",
+    "Description",
+    "Tier",
+    "Type",
+    "Value",
+)
+_EMPTIED: Final = ("AllowedPattern", "Description")
 
 
 class Metadata(ResourceType):
@@ -26,7 +32,7 @@ class Metadata(ResourceType):
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Make up an id."""
-        return str(uuid.uuid4())
+        return place.new_id(logical_id)
 
     def update(
         self, place: Place, physical_id: str, old: Properties, new: Properties
@@ -37,72 +43,40 @@ class Metadata(ResourceType):
         """Delete nothing."""
 
 
-class LogGroup(ResourceType):
-    """AWS::Logs::LogGroup."""
+class WaitConditionHandle(Metadata):
+    """AWS::CloudFormation::WaitConditionHandle, which templates use to hold nothing.
 
-    type = "AWS::Logs::LogGroup"
-    honoured = frozenset({"LogGroupName", "RetentionInDays", "Tags.Key", "Tags.Value"})
-    replaced_on = frozenset({"LogGroupName"})
-    stack_tags = True
+    Nothing can be signalled to it, since AWS::CloudFormation::WaitCondition is not
+    made.
+    """
 
-    def create(self, place: Place, logical_id: str, new: Properties) -> str:
-        """Create the log group."""
-        name = new.get("LogGroupName") or place.new_name(
-            logical_id, _LONGEST_LOG_GROUP_NAME
-        )
-        client = place.client("logs")
-        client.create_log_group(logGroupName=name, tags=tag_map(new))
-        with self.finishing(place, name, new):
-            self._set_retention(place, name, new)
-        return str(name)
-
-    def _set_retention(self, place: Place, name: str, new: Properties) -> None:
-        client = place.client("logs")
-        if "RetentionInDays" in new:
-            client.put_retention_policy(
-                logGroupName=name, retentionInDays=new["RetentionInDays"]
-            )
-        else:
-            client.delete_retention_policy(logGroupName=name)
-
-    def update(
-        self, place: Place, physical_id: str, old: Properties, new: Properties
-    ) -> None:
-        """Change retention and tags."""
-        client = place.client("logs")
-        differing = changed(old, new)
-        if "RetentionInDays" in differing:
-            self._set_retention(place, physical_id, new)
-        if "Tags" in differing:
-            arn = place.arn("logs", f"log-group:{physical_id}")
-            if tag_map(old):
-                client.untag_resource(resourceArn=arn, tagKeys=list(tag_map(old)))
-            if tag_map(new):
-                client.tag_resource(resourceArn=arn, tags=tag_map(new))
-
-    def delete(self, place: Place, physical_id: str, old: Properties) -> None:
-        """Delete the log group with what is in it."""
-        place.client("logs").delete_log_group(logGroupName=physical_id)
-
-    def attributes(
-        self, place: Place, physical_id: str, properties: Properties
-    ) -> dict[str, str]:
-        """Give the ARN, which ends in `:*`."""
-        return {"Arn": place.arn("logs", f"log-group:{physical_id}:*")}
+    type = "AWS::CloudFormation::WaitConditionHandle"
+    honoured = frozenset()
 
 
 class Parameter(ResourceType):
     """AWS::SSM::Parameter."""
 
     type = "AWS::SSM::Parameter"
-    honoured = frozenset({"Description", "Name", "Type", "Value"})
+    honoured = frozenset(
+        {
+            "AllowedPattern",
+            "DataType",
+            "Description",
+            "Name",
+            "Tags.*",
+            "Tier",
+            "Type",
+            "Value",
+        }
+    )
     replaced_on = frozenset({"Name"})
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Put the parameter."""
         name = new.get("Name") or place.new_name(logical_id, _LONGEST_PARAMETER_NAME)
         place.client("ssm").put_parameter(
-            Name=name, **chosen(new, "Description", "Type", "Value")
+            Name=name, Tags=_parameter_tags(new), **chosen(new, *_PARAMETER)
         )
         return str(name)
 
@@ -110,11 +84,16 @@ class Parameter(ResourceType):
         self, place: Place, physical_id: str, old: Properties, new: Properties
     ) -> None:
         """Put the parameter over the one before."""
-        place.client("ssm").put_parameter(
-            Name=physical_id,
-            Overwrite=True,
-            **chosen(new, "Description", "Type", "Value"),
+        client = place.client("ssm")
+        # What is left out stays as it was, so it is emptied instead.
+        emptied = {name: "" for name in _EMPTIED if name in old and name not in new}
+        client.put_parameter(
+            Name=physical_id, Overwrite=True, **emptied, **chosen(new, *_PARAMETER)
         )
+        if "Tags" in changed(old, new):
+            resource = {"ResourceType": "Parameter", "ResourceId": physical_id}
+            client.remove_tags_from_resource(**resource, TagKeys=[*old.get("Tags", {})])
+            client.add_tags_to_resource(**resource, Tags=_parameter_tags(new))
 
     def delete(self, place: Place, physical_id: str, old: Properties) -> None:
         """Delete the parameter."""
@@ -131,6 +110,7 @@ class Repository(ResourceType):
     """AWS::ECR::Repository, of which only `cdk bootstrap` makes one."""
 
     type = "AWS::ECR::Repository"
+    kept = "all of it, since there are no images"
     honoured = frozenset(
         {
             "ImageTagMutability",
@@ -171,7 +151,12 @@ class Repository(ResourceType):
         self, place: Place, physical_id: str, old: Properties, new: Properties
     ) -> None:
         """Change mutability and policies."""
-        place.client("ecr").put_image_tag_mutability(
+        client = place.client("ecr")
+        if "LifecyclePolicy" in old and "LifecyclePolicy" not in new:
+            client.delete_lifecycle_policy(repositoryName=physical_id)
+        if "RepositoryPolicyText" in old and "RepositoryPolicyText" not in new:
+            client.delete_repository_policy(repositoryName=physical_id)
+        client.put_image_tag_mutability(
             repositoryName=physical_id,
             imageTagMutability=new.get("ImageTagMutability", "MUTABLE"),
         )
@@ -194,40 +179,9 @@ class Repository(ResourceType):
         }
 
 
-class Key(ResourceType):
-    """AWS::KMS::Key."""
-
-    type = "AWS::KMS::Key"
-    honoured = frozenset({"Description", "KeyPolicy.*"})
-
-    def create(self, place: Place, logical_id: str, new: Properties) -> str:
-        """Create the key."""
-        created = place.client("kms").create_key(
-            Description=new.get("Description", ""),
-            Policy=json.dumps(new["KeyPolicy"]),
-        )
-        return str(created["KeyMetadata"]["KeyId"])
-
-    def update(
-        self, place: Place, physical_id: str, old: Properties, new: Properties
-    ) -> None:
-        """Change the policy and the description."""
-        client = place.client("kms")
-        client.put_key_policy(
-            KeyId=physical_id, PolicyName="default", Policy=json.dumps(new["KeyPolicy"])
-        )
-        client.update_key_description(
-            KeyId=physical_id, Description=new.get("Description", "")
-        )
-
-    def delete(self, place: Place, physical_id: str, old: Properties) -> None:
-        """Have the key deleted in 30 days, as CloudFormation does."""
-        place.client("kms").schedule_key_deletion(
-            KeyId=physical_id, PendingWindowInDays=30
-        )
-
-    def attributes(
-        self, place: Place, physical_id: str, properties: Properties
-    ) -> dict[str, str]:
-        """Give ARN and id."""
-        return {"Arn": place.arn("kms", f"key/{physical_id}"), "KeyId": physical_id}
+def _parameter_tags(properties: Properties) -> list[dict[str, str]]:
+    """Give the tags, which parameters alone have as a map."""
+    return [
+        {"Key": key, "Value": value}
+        for key, value in properties.get("Tags", {}).items()
+    ]

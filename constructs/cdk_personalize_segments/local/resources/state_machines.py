@@ -20,6 +20,7 @@ class StateMachine(ResourceType):
     """AWS::StepFunctions::StateMachine."""
 
     type = "AWS::StepFunctions::StateMachine"
+    kept = "`TracingConfiguration`"
     honoured = frozenset(
         {
             "Definition.*",

@@ -1,67 +1,67 @@
 """Puts the interpreter behind moto's Step Functions API."""
 
-import json
-import random
-import threading
-import uuid
-from collections.abc import Mapping
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult
+from moto.stepfunctions import urls
 from moto.stepfunctions.exceptions import (
-    ExecutionAlreadyExists,
-    ExecutionDoesNotExist,
-    InvalidExecutionInput,
-    InvalidToken,
-    StateMachineDoesNotExist,
+    InvalidArn,
     ValidationException,
 )
 from moto.stepfunctions.models import StepFunctionBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from cdk_personalize_segments.local import log_groups
 from cdk_personalize_segments.local.patching import patch
-from cdk_personalize_segments.local.stepfunctions.definition import (
-    InvalidDefinitionError,
-    parse,
+from cdk_personalize_segments.local.stepfunctions import machines
+from cdk_personalize_segments.local.stepfunctions.descriptions import (
+    description,
+    summary,
 )
-from cdk_personalize_segments.local.stepfunctions.execution import Execution, Machine
+from cdk_personalize_segments.local.stepfunctions.execution import Execution
 from cdk_personalize_segments.local.stepfunctions.history import without_data
-from cdk_personalize_segments.local.stepfunctions.lambda_task import LambdaInvoke
-from cdk_personalize_segments.local.stepfunctions.logs import group_of
-from cdk_personalize_segments.local.stepfunctions.scopes import LONGEST_PAYLOAD
+from cdk_personalize_segments.local.stepfunctions.machines import Machines
+from cdk_personalize_segments.local.stepfunctions.map_runs import MapRun
+from cdk_personalize_segments.local.stepfunctions.pages import page
+from cdk_personalize_segments.local.stepfunctions.registry import Registry
 from cdk_personalize_segments.local.untyped import Moto
 
 if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
 
-_PAGE: Final = 100
-_LONGEST_PAGE: Final = 1000
+# How long, and how many of, the tokens of redrives are remembered.
+_TOKENS_KEPT_FOR: Final = timedelta(minutes=15)
+_TOKENS_KEPT: Final = 10
+_MACHINE_OPERATIONS: Final = (
+    "delete_state_machine_version",
+    "describe_state_machine",
+    "list_state_machine_versions",
+    "publish_state_machine_version",
+    "validate_state_machine_definition",
+)
+_EXECUTION_OPERATIONS: Final = (
+    "describe_execution",
+    "describe_map_run",
+    "describe_state_machine_for_execution",
+    "get_execution_history",
+    "list_executions",
+    "list_map_runs",
+    "redrive_execution",
+    "send_task_failure",
+    "send_task_heartbeat",
+    "send_task_success",
+    "start_execution",
+    "stop_execution",
+    "update_map_run",
+)
 
 
-class InvalidDefinition(AWSError):  # noqa: N818
-    """A definition is refused."""
+class ExecutionNotRedrivable(AWSError):  # noqa: N818
+    """An execution cannot be redriven."""
 
-    TYPE = "InvalidDefinition"
-
-
-class InvalidLoggingConfiguration(AWSError):  # noqa: N818
-    """A logging configuration is refused."""
-
-    TYPE = "InvalidLoggingConfiguration"
-
-
-class StateMachineAlreadyExists(AWSError):  # noqa: N818
-    """There is another state machine of that name."""
-
-    TYPE = "StateMachineAlreadyExists"
-
-
-class StateMachineTypeNotSupported(AWSError):  # noqa: N818
-    """Local AWS does not run machines of that type."""
-
-    TYPE = "StateMachineTypeNotSupported"
+    TYPE = "ExecutionNotRedrivable"
 
 
 def install(aws: "LocalAws") -> None:
@@ -70,30 +70,26 @@ def install(aws: "LocalAws") -> None:
     Args:
         aws: The local AWS.
     """
-    _patch_machines(aws)
-    executions = _Executions(aws)
+    machines.install(aws)
+    registry = Registry(aws)
     delete = StepFunctionBackend.delete_state_machine
 
     def delete_state_machine(backend: Moto, arn: str) -> None:
         delete(backend, arn)
-        executions.forget(arn)
+        registry.forget(arn)
 
     patch(StepFunctionBackend, "delete_state_machine", delete_state_machine)
-    for operation in ("failure", "heartbeat", "success"):
-        patch(StepFunctionBackend, f"send_task_{operation}", _refuse_token)
-    for operation in (
-        "describe_execution",
-        "describe_state_machine_for_execution",
-        "get_execution_history",
-        "list_executions",
-        "start_execution",
-        "stop_execution",
-    ):
-        patch(StepFunctionResponse, operation, _calling(getattr(executions, operation)))
-
-
-def _refuse_token(*_: object, **__: object) -> None:
-    raise InvalidToken("no task of local AWS waits for a token")
+    executions = _Executions(aws, registry)
+    ours = {
+        **{name: getattr(Machines(aws), name) for name in _MACHINE_OPERATIONS},
+        **{name: getattr(executions, name) for name in _EXECUTION_OPERATIONS},
+    }
+    responses: Moto = type(
+        "Responses",
+        (StepFunctionResponse,),
+        {name: _calling(operation) for name, operation in ours.items()},
+    )
+    patch(urls, "url_paths", {"{0}/$": responses.dispatch})
 
 
 def _calling(operation: Moto) -> Moto:
@@ -105,171 +101,62 @@ def _calling(operation: Moto) -> Moto:
     return method
 
 
-def _patch_machines(aws: "LocalAws") -> None:
-    create = StepFunctionBackend.create_state_machine
-    update = StepFunctionBackend.update_state_machine
-
-    def create_state_machine(
-        backend: Moto,
-        name: str,
-        definition: str,
-        roleArn: str,  # noqa: N803
-        **others: Moto,
-    ) -> Moto:
-        if others.get("sm_type") == "EXPRESS":
-            raise StateMachineTypeNotSupported(
-                f"local AWS runs STANDARD state machines only, and {name} is EXPRESS"
-            )
-        _check_definition(definition)
-        _check_logging(backend, others.get("loggingConfiguration"))
-        known = {machine.name: machine for machine in backend.state_machines}
-        if name in known and not _is_same(known[name], definition, roleArn, others):
-            raise StateMachineAlreadyExists(
-                f"State Machine Already Exists: '{known[name].arn}'"
-            )
-        machine = create(backend, name, definition, roleArn, **others)
-        if name not in known:
-            machine.creation_date = machine.update_date = aws.clock.now()
-        return machine
-
-    def update_state_machine(
-        backend: Moto,
-        arn: str,
-        definition: str | None = None,
-        *args: Moto,
-        **others: Moto,
-    ) -> Moto:
-        if definition is not None:
-            _check_definition(definition)
-        _check_logging(backend, others.get("logging_configuration"))
-        machine = update(backend, arn, definition, *args, **others)
-        machine.update_date = aws.clock.now()
-        return machine
-
-    patch(StepFunctionBackend, "create_state_machine", create_state_machine)
-    patch(StepFunctionBackend, "update_state_machine", update_state_machine)
-
-
-def _check_definition(definition: str) -> None:
-    try:
-        parse(definition)
-    except InvalidDefinitionError as error:
-        raise InvalidDefinition(
-            f"Invalid State Machine Definition: '{error}'"
-        ) from None
-
-
-def _check_logging(backend: Moto, configuration: Mapping[str, Any] | None) -> None:
-    if not configuration or configuration.get("level", "OFF") == "OFF":
-        return
-    group = group_of(configuration)
-    if group is None:
-        raise InvalidLoggingConfiguration(
-            "Invalid Logging Configuration: Must specify exactly one Log Destination."
-        )
-    if not log_groups.exists(backend.account_id, backend.region_name, group):
-        raise InvalidLoggingConfiguration(
-            f"Invalid Logging Configuration: there is no log group {group}"
-        )
-
-
-def _is_same(
-    machine: Moto, definition: str, role_arn: str, others: Mapping[str, Any]
-) -> bool:
-    return bool(
-        machine.definition == definition
-        and machine.roleArn == role_arn
-        and machine.loggingConfiguration
-        == (others.get("loggingConfiguration") or {"level": "OFF"})
-        and machine.tracingConfiguration
-        == (others.get("tracingConfiguration") or {"enabled": False})
-    )
-
-
 class _Executions:
-    """All executions, and the operations on them."""
+    """The operations on executions and Map Runs."""
 
-    def __init__(self, aws: "LocalAws") -> None:
-        self._aws = aws
-        self._by_arn: dict[str, Execution] = {}
-        self._starting = threading.Lock()
-        # Chance follows from the name, so that every session goes the same way.
-        self._names = random.Random(0)  # noqa: S311
+    def __init__(self, aws: "LocalAws", registry: Registry) -> None:
+        self._clock = aws.clock
+        self._registry = registry
+        self._redrives: dict[str, dict[str, datetime]] = {}
 
-    def start_execution(self, backend: Moto, request: Moto) -> dict[str, Any]:
-        machine = backend.describe_state_machine(request._get_param("stateMachineArn"))
-        name = request._get_param("name")
-        text = request._get_param("input", if_none="{}")
-        _check_input(text)
-        if name:
-            backend._validate_name(name)
-        else:
-            name = str(uuid.UUID(int=self._names.getrandbits(128), version=4))
-        arn = (
-            f"arn:{backend.partition}:states:{backend.region_name}:"
-            f"{backend.account_id}:execution:{machine.name}:{name}"
+    def start_execution(self, _: Moto, request: Moto) -> dict[str, Any]:
+        if request._get_param("traceHeader") is not None:
+            raise NotImplementedError("local AWS keeps no traces, so no traceHeader")
+        execution = self._registry.start(
+            request._get_param("stateMachineArn"),
+            request._get_param("name"),
+            request._get_param("input", if_none="{}"),
         )
-        with self._starting:
-            execution = self._by_arn.get(arn)
-            if execution is None:
-                execution = self._start(machine, arn, name, text)
-            elif execution.status != "RUNNING" or execution.input != text:
-                raise ExecutionAlreadyExists(f"Execution Already Exists: '{arn}'")
-        return {"executionArn": arn, "startDate": execution.started}
-
-    def _start(self, machine: Moto, arn: str, name: str, text: str) -> Execution:
-        execution = Execution(
-            arn=arn,
-            name=name,
-            machine=Machine(
-                # Of a version, the machine that it is of.
-                arn=getattr(machine, "source_arn", machine.arn),
-                name=machine.name,
-                role_arn=machine.roleArn,
-                definition=machine.definition,
-                states=parse(machine.definition),
-                logging=machine.loggingConfiguration,
-                tracing=machine.tracingConfiguration,
-                updated=machine.update_date,
-            ),
-            text=text,
-            clock=self._aws.clock,
-        )
-        self._by_arn[arn] = execution
-        execution.start(LambdaInvoke(self._aws, arn.split(":")[3], machine.roleArn))
-        return execution
-
-    def forget(self, machine_arn: str) -> None:
-        """Abort the executions of a machine, which go with it, and free their names."""
-        for execution in list(self._by_arn.values()):
-            if execution.machine.arn == machine_arn:
-                execution.abort(None, None)
-                del self._by_arn[execution.arn]
+        return {"executionArn": execution.arn, "startDate": execution.started}
 
     def stop_execution(self, backend: Moto, request: Moto) -> dict[str, Any]:
         execution = self._find(backend, request)
-        execution.abort(request._get_param("error"), request._get_param("cause"))
+        self._registry.abort(
+            execution, request._get_param("error"), request._get_param("cause")
+        )
         return {"stopDate": execution.stopped}
 
-    def describe_execution(self, backend: Moto, request: Moto) -> dict[str, Any]:
+    def redrive_execution(self, backend: Moto, request: Moto) -> dict[str, Any]:
         execution = self._find(backend, request)
-        told = {
-            **_summary(execution),
-            "input": execution.input,
-            "inputDetails": {"included": True},
-            "error": execution.error,
-            "cause": execution.cause,
-        }
-        if execution.output is not None:
-            told["output"] = execution.output
-            told["outputDetails"] = {"included": True}
-        return {name: value for name, value in told.items() if value is not None}
+        token = request._get_param("clientToken")
+        # What has been asked for before is not done again.
+        known = self._redrives.setdefault(execution.arn, {})
+        for each in [
+            each
+            for each, at in known.items()
+            if self._clock.now() - at > _TOKENS_KEPT_FOR
+        ]:
+            del known[each]
+        if token not in known:
+            known[token] = self._on_clock(_redrive(execution))
+            for each in list(known)[:-_TOKENS_KEPT]:
+                del known[each]
+        return {"redriveDate": known[token]}
+
+    def describe_execution(self, backend: Moto, request: Moto) -> dict[str, Any]:
+        told = description(self._find(backend, request))
+        if request._get_param("includedData") == "METADATA_ONLY":
+            for name in ("input", "output"):
+                if told.pop(name, None) is not None:
+                    told[f"{name}Details"] = {"included": False}
+        return told
 
     def describe_state_machine_for_execution(
         self, backend: Moto, request: Moto
     ) -> dict[str, Any]:
-        machine = self._find(backend, request).machine
-        return {
+        execution = self._find(backend, request)
+        machine = execution.machine
+        told = {
             "stateMachineArn": machine.arn,
             "name": machine.name,
             "definition": machine.definition,
@@ -277,24 +164,28 @@ class _Executions:
             "updateDate": machine.updated,
             "loggingConfiguration": machine.logging,
             "tracingConfiguration": machine.tracing,
+            "label": machine.label,
+            "mapRunArn": execution.map_run_arn,
         }
+        return {name: value for name, value in told.items() if value is not None}
 
     def list_executions(self, backend: Moto, request: Moto) -> dict[str, Any]:
-        arn = request._get_param("stateMachineArn")
-        if arn not in {machine.arn for machine in backend.state_machines}:
-            raise StateMachineDoesNotExist(f"State Machine Does Not Exist: '{arn}'")
-        wanted = request._get_param("statusFilter")
-        newest_first = sorted(
-            (
-                execution
-                for execution in reversed(self._by_arn.values())
-                if execution.machine.arn == arn
-                and (wanted is None or execution.status == wanted)
-            ),
-            key=lambda execution: execution.started,
-            reverse=True,
-        )
-        return _page(request, "executions", [_summary(each) for each in newest_first])
+        machine = request._get_param("stateMachineArn")
+        map_run = request._get_param("mapRunArn")
+        if (machine is None) == (map_run is None):
+            raise ValidationException(
+                "Specify either a stateMachineArn or a mapRunArn, not both."
+            )
+        if map_run is not None:
+            self._registry.map_run(map_run)
+        else:
+            backend.describe_state_machine(machine)
+        chosen = [
+            each
+            for each in self._registry.newest_first()
+            if _is_of(each, map_run or machine) and _is_wanted(each, request)
+        ]
+        return page(request, "executions", [summary(each) for each in chosen])
 
     def get_execution_history(self, backend: Moto, request: Moto) -> dict[str, Any]:
         events = self._find(backend, request).events
@@ -302,51 +193,94 @@ class _Executions:
             events.reverse()
         if request._get_param("includeExecutionData") is False:
             events = [without_data(event) for event in events]
-        return _page(request, "events", events)
+        return page(request, "events", events)
+
+    def describe_map_run(self, _: Moto, request: Moto) -> dict[str, Any]:
+        return self._map_run(request).description()
+
+    def list_map_runs(self, backend: Moto, request: Moto) -> dict[str, Any]:
+        runs = self._registry.map_runs_of(self._find(backend, request))
+        return page(request, "mapRuns", [run.summary() for run in reversed(runs)])
+
+    def update_map_run(self, _: Moto, request: Moto) -> dict[str, Any]:
+        run = self._map_run(request)
+        if run.status != "RUNNING":
+            raise ValidationException(
+                f"Map Run '{run.arn}' is {run.status} and cannot be updated"
+            )
+        wanted = {
+            field: request._get_param(name)
+            for field, name in (
+                ("concurrency", "maxConcurrency"),
+                ("failures", "toleratedFailureCount"),
+                ("percentage", "toleratedFailurePercentage"),
+            )
+            if request._get_param(name) is not None
+        }
+        self._on_clock(_update(run, wanted))
+        return {}
+
+    def send_task_success(self, _: Moto, request: Moto) -> dict[str, Any]:
+        token, output = request._get_param("taskToken"), request._get_param("output")
+        self._on_clock(self._registry.tokens.succeed(token, output))
+        return {}
+
+    def send_task_failure(self, _: Moto, request: Moto) -> dict[str, Any]:
+        failed = self._registry.tokens.fail(
+            request._get_param("taskToken"),
+            request._get_param("error"),
+            request._get_param("cause"),
+        )
+        self._on_clock(failed)
+        return {}
+
+    def send_task_heartbeat(self, _: Moto, request: Moto) -> dict[str, Any]:
+        self._on_clock(self._registry.tokens.beat(request._get_param("taskToken")))
+        return {}
+
+    def _on_clock(self, work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
+        return self._clock.start(work).result()
 
     def _find(self, backend: Moto, request: Moto) -> Execution:
         arn = request._get_param("executionArn")
         backend._validate_execution_arn(arn)
-        if arn not in self._by_arn:
-            raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{arn}'")
-        return self._by_arn[arn]
+        return self._registry.find(arn)
+
+    def _map_run(self, request: Moto) -> MapRun:
+        arn = request._get_param("mapRunArn")
+        if ":mapRun:" not in arn:
+            raise InvalidArn(f"Invalid Map Run Arn: '{arn}'")
+        return self._registry.map_run(arn)
 
 
-def _check_input(text: str) -> None:
-    try:
-        json.loads(text)
-    except ValueError as error:
-        raise InvalidExecutionInput(
-            f"Invalid State Machine Execution Input: '{error}'"
-        ) from None
-    if len(text.encode()) > LONGEST_PAYLOAD:
-        raise InvalidExecutionInput(
-            "Invalid State Machine Execution Input: it has more than "
-            f"{LONGEST_PAYLOAD} bytes"
-        )
+async def _redrive(execution: Execution) -> datetime | None:
+    reason = execution.not_redrivable
+    if reason is None and execution.map_run_arn is not None:
+        reason = "Execution is REDRIVABLE_BY_MAP_RUN and cannot be redriven by itself"
+    if reason is not None:
+        raise ExecutionNotRedrivable(f"{reason}: '{execution.arn}'")
+    execution.redrive()
+    return execution.redriven
 
 
-def _summary(execution: Execution) -> dict[str, Any]:
-    told = {
-        "executionArn": execution.arn,
-        "stateMachineArn": execution.machine.arn,
-        "name": execution.name,
-        "status": execution.status,
-        "startDate": execution.started,
-    }
-    if execution.stopped is not None:
-        told["stopDate"] = execution.stopped
-    return told
+async def _update(run: MapRun, wanted: dict[str, Any]) -> None:
+    for field, value in wanted.items():
+        setattr(run.limits, field, value)
+    run.changed()
 
 
-def _page(request: Moto, name: str, items: list[Any]) -> dict[str, Any]:
-    """Give one page of a list; a token is the position of the next."""
-    size = min(int(request._get_param("maxResults") or _PAGE), _LONGEST_PAGE)
-    token = request._get_param("nextToken") or "0"
-    if not token.isdigit():
-        raise ValidationException(f"nextToken {token!r} is not one of ours")
-    end = int(token) + size
-    page: dict[str, Any] = {name: items[int(token) : end]}
-    if end < len(items):
-        page["nextToken"] = str(end)
-    return page
+def _is_of(execution: Execution, arn: str) -> bool:
+    """Tell whether an execution is one of a machine, a version or a Map Run."""
+    machine = execution.machine
+    return arn in (machine.arn, machine.version, execution.map_run_arn)
+
+
+def _is_wanted(execution: Execution, request: Moto) -> bool:
+    status = request._get_param("statusFilter")
+    redriven = {"NOT_REDRIVEN": False, "REDRIVEN": True}.get(
+        request._get_param("redriveFilter")
+    )
+    return status in (None, execution.status) and redriven in (
+        None,
+        bool(execution.redrive_count),
+    )

@@ -9,33 +9,55 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from cdk_personalize_segments.local import jsonata
+from cdk_personalize_segments.local.stepfunctions.checks import (
+    LONGEST_WAIT,
+    InvalidDefinitionError,
+    check_expressions,
+    check_fields,
+    check_whole,
+    expression,
+    is_whole,
+    wrong,
+)
+from cdk_personalize_segments.local.stepfunctions.integrations import (
+    INTEGRATIONS,
+    WAIT_FOR_TOKEN,
+)
+from cdk_personalize_segments.local.stepfunctions.map_definition import (
+    DISTRIBUTED_FIELDS,
+    check_mode,
+    is_distributed,
+)
 from cdk_personalize_segments.local.untyped import Json
 
-LAMBDA_INVOKE: Final = "arn:aws:states:::lambda:invoke"
-LONGEST_WAIT: Final = 99_999_999
 _LONGEST_NAME: Final = 80
 _LANGUAGE: Final = "JSONata"
 
-_MACHINE: Final = frozenset(
+MACHINE_FIELDS: Final = frozenset(
     {"Comment", "QueryLanguage", "StartAt", "States", "TimeoutSeconds", "Version"}
 )
+"""The fields of a definition itself that are honoured."""
 _ANY: Final = frozenset({"Type", "Comment", "QueryLanguage"})
 _ONWARD: Final = frozenset({"Next", "End", "Output", "Assign"})
 _CAUTIOUS: Final = frozenset({"Retry", "Catch"})
-_FIELDS: Final[Mapping[str, frozenset[str]]] = {
+FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "Choice": _ANY | {"Choices", "Default", "Output", "Assign"},
     "Fail": _ANY | {"Error", "Cause"},
     "Map": _ANY
     | _ONWARD
     | _CAUTIOUS
-    | {"Items", "ItemSelector", "ItemProcessor", "MaxConcurrency"},
+    | {"Items", "ItemSelector", "ItemProcessor", "MaxConcurrency"}
+    | DISTRIBUTED_FIELDS,
     "Parallel": _ANY | _ONWARD | _CAUTIOUS | {"Arguments", "Branches"},
     "Pass": _ANY | _ONWARD,
     "Succeed": _ANY | {"Output"},
-    "Task": _ANY | _ONWARD | _CAUTIOUS | {"Arguments", "Resource", "TimeoutSeconds"},
+    "Task": _ANY
+    | _ONWARD
+    | _CAUTIOUS
+    | {"Arguments", "HeartbeatSeconds", "Resource", "TimeoutSeconds"},
     "Wait": _ANY | _ONWARD | {"Seconds", "Timestamp"},
 }
+"""The fields of each type of state that are honoured; all others are refused."""
 _NEEDED: Final[Mapping[str, frozenset[str]]] = {
     "Choice": frozenset({"Choices"}),
     "Map": frozenset({"ItemProcessor"}),
@@ -43,8 +65,11 @@ _NEEDED: Final[Mapping[str, frozenset[str]]] = {
     "Task": frozenset({"Arguments", "Resource"}),
 }
 _CHOICE: Final = frozenset({"Condition", "Next", "Output", "Assign", "Comment"})
-_CATCHER: Final = frozenset({"ErrorEquals", "Next", "Output", "Assign", "Comment"})
-_RETRIER: Final = frozenset(
+CATCHER_FIELDS: Final = frozenset(
+    {"ErrorEquals", "Next", "Output", "Assign", "Comment"}
+)
+"""The fields of a rule in Catch that are honoured."""
+RETRIER_FIELDS: Final = frozenset(
     {
         "BackoffRate",
         "Comment",
@@ -55,13 +80,14 @@ _RETRIER: Final = frozenset(
         "MaxDelaySeconds",
     }
 )
-_LAMBDA_ARGUMENTS: Final = frozenset({"FunctionName", "Payload", "Qualifier"})
+"""The fields of a rule in Retry that are honoured."""
 # Fields that hold expressions, at the state itself.
 _EVALUATED: Final = (
     "Arguments",
     "Assign",
     "Cause",
     "Error",
+    "HeartbeatSeconds",
     "ItemSelector",
     "Items",
     "MaxConcurrency",
@@ -72,10 +98,6 @@ _EVALUATED: Final = (
 )
 _PROCESSOR: Final = frozenset({"Comment", "ProcessorConfig", "StartAt", "States"})
 _BRANCH: Final = frozenset({"Comment", "StartAt", "States"})
-
-
-class InvalidDefinitionError(Exception):
-    """A definition cannot be accepted; the text says why and where."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -94,25 +116,24 @@ def parse(text: str) -> dict[str, Any]:
     try:
         machine = json.loads(text)
     except ValueError as error:
-        raise InvalidDefinitionError(f"INVALID_JSON_DESCRIPTION: {error}") from None
+        raise InvalidDefinitionError("INVALID_JSON_DESCRIPTION", str(error)) from None
     if not isinstance(machine, dict):
-        raise InvalidDefinitionError("INVALID_JSON_DESCRIPTION: it is not an object")
+        raise InvalidDefinitionError("INVALID_JSON_DESCRIPTION", "it is not an object")
     _Check(str(machine.get("QueryLanguage", "JSONPath"))).machine(machine)
     return machine
 
 
-def expression(value: object) -> str | None:
-    """Give the expression that a string holds.
+def states_of(holder: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Give all states, also those inside of others.
 
     Args:
-        value: Anything.
-
-    Returns:
-        What stands between `{%` and `%}`, or None if it is not that.
+        holder: A checked definition, or a part of one that has `States`.
     """
-    if isinstance(value, str) and value.startswith("{%") and value.endswith("%}"):
-        return value[2:-2].strip()
-    return None
+    for state in holder["States"].values():
+        yield state
+        for inner in [*state.get("Branches", []), state.get("ItemProcessor")]:
+            if inner is not None:
+                yield from states_of(inner)
 
 
 class _Check:
@@ -123,12 +144,12 @@ class _Check:
         self._names: set[str] = set()
 
     def machine(self, machine: Mapping[str, Any]) -> None:
-        _only(machine, _MACHINE, "")
+        check_fields(machine, MACHINE_FIELDS, "")
         if self._language not in ("JSONPath", _LANGUAGE):
-            raise _wrong(f"there is no QueryLanguage {self._language!r}", "")
+            raise wrong(f"there is no QueryLanguage {self._language!r}", "")
         timeout = machine.get("TimeoutSeconds")
-        if timeout is not None and not _is_whole(timeout, 1):
-            raise _wrong("TimeoutSeconds must be a whole number of at least 1", "")
+        if timeout is not None and not is_whole(timeout, 1):
+            raise wrong("TimeoutSeconds must be a whole number of at least 1", "")
         self._states(machine, "", frozenset())
 
     def _states(
@@ -136,14 +157,14 @@ class _Check:
     ) -> None:
         states = holder.get("States")
         if not isinstance(states, dict) or not states:
-            raise _wrong("States must be an object with at least one state", place)
+            raise wrong("States must be an object with at least one state", place)
         if holder.get("StartAt") not in states:
             raise _missing(holder.get("StartAt"), f"{place}/StartAt")
         for name, state in states.items():
             _shape(state, f"{place}/States/{name}")
         assigned = {name for state in states.values() for name in _assigned(state)}
         for name in sorted(assigned & outer):
-            raise _wrong(
+            raise wrong(
                 f"variable '{name}' is assigned in an outer scope too", place or "/"
             )
         for name, state in states.items():
@@ -154,29 +175,29 @@ class _Check:
                 if target not in states:
                     raise _missing(target, at)
         for name in sorted(set(states) - _reached(holder)):
-            raise _wrong(f"no way leads to state '{name}'", place or "/")
+            raise wrong(f"no way leads to state '{name}'", place or "/")
 
     def _name(self, name: str, at: str) -> None:
         if len(name) > _LONGEST_NAME:
-            raise _wrong(f"a state's name has at most {_LONGEST_NAME} characters", at)
+            raise wrong(f"a state's name has at most {_LONGEST_NAME} characters", at)
         if name in self._names:
-            raise _wrong(f"there are two states '{name}'", at)
+            raise wrong(f"there are two states '{name}'", at)
         self._names.add(name)
 
     def _state(self, state: Json, at: str, scope: frozenset[str]) -> None:
         kind = str(state.get("Type"))
-        if kind not in _FIELDS:
-            raise _wrong(f"local AWS has no states of type {kind!r}", f"{at}/Type")
+        if kind not in FIELDS:
+            raise wrong(f"local AWS has no states of type {kind!r}", f"{at}/Type")
         if state.get("QueryLanguage", self._language) != _LANGUAGE:
-            raise _wrong("local AWS runs states in JSONata only, not in JSONPath", at)
-        _only(state, _FIELDS[kind], at)
+            raise wrong("local AWS runs states in JSONata only, not in JSONPath", at)
+        check_fields(state, FIELDS[kind], at)
         for field in sorted(_NEEDED.get(kind, frozenset()) - set(state)):
-            raise _wrong(f"a {kind} state needs {field}", at)
-        if "Next" in _FIELDS[kind] and ("Next" in state) == (state.get("End") is True):
-            raise _wrong("a state has either Next or End, and End is true", at)
+            raise wrong(f"a {kind} state needs {field}", at)
+        if "Next" in FIELDS[kind] and ("Next" in state) == (state.get("End") is True):
+            raise wrong("a state has either Next or End, and End is true", at)
         for field in _EVALUATED:
             if field in state:
-                _expressions(state[field], f"{at}/{field}", in_catch=False)
+                check_expressions(state[field], f"{at}/{field}")
         self._retriers(state, at)
         self._catchers(state, at)
         if kind == "Choice":
@@ -186,38 +207,39 @@ class _Check:
         elif kind == "Task":
             _task(state, at)
         elif kind == "Map":
-            self._processor(state["ItemProcessor"], f"{at}/ItemProcessor", scope)
+            self._map(state, at, scope)
         elif kind == "Parallel":
             for position, branch in enumerate(state["Branches"]):
                 place = f"{at}/Branches[{position}]"
-                _only(branch, _BRANCH, place)
+                check_fields(branch, _BRANCH, place)
                 self._states(branch, place, scope)
 
-    def _processor(self, processor: Json, at: str, scope: frozenset[str]) -> None:
-        _only(processor, _PROCESSOR, at)
-        config = processor.get("ProcessorConfig", {})
-        if config.get("Mode", "INLINE") != "INLINE" or set(config) - {"Mode"}:
-            raise _wrong("local AWS runs inline maps only", f"{at}/ProcessorConfig")
-        self._states(processor, at, scope)
+    def _map(self, state: Mapping[str, Any], at: str, scope: frozenset[str]) -> None:
+        place = f"{at}/ItemProcessor"
+        check_fields(state["ItemProcessor"], _PROCESSOR, place)
+        check_mode(state, at)
+        # Child executions do not see the variables of their parent.
+        outer = frozenset() if is_distributed(state) else scope
+        self._states(state["ItemProcessor"], place, outer)
 
     def _choices(self, state: Mapping[str, Any], at: str) -> None:
         if not state["Choices"]:
-            raise _wrong("Choices must be a list of rules", at)
+            raise wrong("Choices must be a list of rules", at)
         for position, rule in enumerate(state["Choices"]):
             place = f"{at}/Choices[{position}]"
-            _only(rule, _CHOICE, place)
+            check_fields(rule, _CHOICE, place)
             for field in ("Condition", "Next"):
                 if field not in rule:
-                    raise _wrong(f"a rule needs {field}", place)
+                    raise wrong(f"a rule needs {field}", place)
             for field in ("Condition", "Output", "Assign"):
                 if field in rule:
-                    _expressions(rule[field], f"{place}/{field}", in_catch=False)
+                    check_expressions(rule[field], f"{place}/{field}")
 
     def _retriers(self, state: Mapping[str, Any], at: str) -> None:
         retriers = state.get("Retry", [])
         for position, retrier in enumerate(retriers):
             place = f"{at}/Retry[{position}]"
-            _only(retrier, _RETRIER, place)
+            check_fields(retrier, RETRIER_FIELDS, place)
             _error_names(retrier, place, last=position == len(retriers) - 1)
             _retry_numbers(retrier, place)
 
@@ -225,42 +247,46 @@ class _Check:
         catchers = state.get("Catch", [])
         for position, catcher in enumerate(catchers):
             place = f"{at}/Catch[{position}]"
-            _only(catcher, _CATCHER, place)
+            check_fields(catcher, CATCHER_FIELDS, place)
             _error_names(catcher, place, last=position == len(catchers) - 1)
             if "Next" not in catcher:
-                raise _wrong("a catcher needs Next", place)
+                raise wrong("a catcher needs Next", place)
             for field in ("Output", "Assign"):
                 if field in catcher:
-                    _expressions(catcher[field], f"{place}/{field}", in_catch=True)
+                    check_expressions(catcher[field], f"{place}/{field}", in_catch=True)
 
 
 def _wait(state: Mapping[str, Any], at: str) -> None:
     if ("Seconds" in state) == ("Timestamp" in state):
-        raise _wrong("a Wait state has either Seconds or Timestamp", at)
+        raise wrong("a Wait state has either Seconds or Timestamp", at)
     seconds = state.get("Seconds", 0)
-    if expression(seconds) is None and not _is_whole(seconds, 0, LONGEST_WAIT):
-        raise _wrong(
+    if expression(seconds) is None and not is_whole(seconds, 0, LONGEST_WAIT):
+        raise wrong(
             f"Seconds must be a whole number from 0 to {LONGEST_WAIT}", f"{at}/Seconds"
         )
 
 
 def _task(state: Mapping[str, Any], at: str) -> None:
-    if state["Resource"] != LAMBDA_INVOKE:
-        raise _wrong(
-            f"local AWS runs tasks of {LAMBDA_INVOKE} only, not {state['Resource']}",
+    integration = INTEGRATIONS.get(state["Resource"])
+    if integration is None:
+        raise wrong(
+            f"local AWS does not run tasks of {state['Resource']}; it runs those of "
+            f"{', '.join(INTEGRATIONS)}",
             f"{at}/Resource",
         )
     arguments = state["Arguments"]
     if expression(arguments) is None:
-        _only(arguments, _LAMBDA_ARGUMENTS, f"{at}/Arguments")
-        if "FunctionName" not in arguments:
-            raise _wrong("FunctionName is needed", f"{at}/Arguments")
-    timeout = state.get("TimeoutSeconds", 1)
-    if expression(timeout) is None and not _is_whole(timeout, 1, LONGEST_WAIT):
-        raise _wrong(
-            "TimeoutSeconds must be a whole number of at least 1",
-            f"{at}/TimeoutSeconds",
+        check_fields(
+            arguments, integration.arguments, f"{at}/Arguments", integration.needed
         )
+    check_whole(state, "TimeoutSeconds", 1, at)
+    if "HeartbeatSeconds" in state:
+        check_whole(state, "HeartbeatSeconds", 1, at)
+        if not state["Resource"].endswith(WAIT_FOR_TOKEN):
+            raise wrong(
+                f"HeartbeatSeconds is for tasks with {WAIT_FOR_TOKEN}",
+                f"{at}/HeartbeatSeconds",
+            )
 
 
 def _error_names(rule: Mapping[str, Any], at: str, *, last: bool) -> None:
@@ -270,9 +296,9 @@ def _error_names(rule: Mapping[str, Any], at: str, *, last: bool) -> None:
         or not names
         or not all(isinstance(name, str) for name in names)
     ):
-        raise _wrong("ErrorEquals must be a list of error names", at)
+        raise wrong("ErrorEquals must be a list of error names", at)
     if "States.ALL" in names and (len(names) > 1 or not last):
-        raise _wrong("States.ALL must stand alone, and last", f"{at}/ErrorEquals")
+        raise wrong("States.ALL must stand alone, and last", f"{at}/ErrorEquals")
 
 
 def _retry_numbers(retrier: Mapping[str, Any], at: str) -> None:
@@ -281,42 +307,25 @@ def _retry_numbers(retrier: Mapping[str, Any], at: str) -> None:
         ("MaxAttempts", 0),
         ("MaxDelaySeconds", 1),
     ):
-        if field in retrier and not _is_whole(retrier[field], least, LONGEST_WAIT):
-            raise _wrong(
+        if field in retrier and not is_whole(retrier[field], least, LONGEST_WAIT):
+            raise wrong(
                 f"{field} must be a whole number of at least {least}", f"{at}/{field}"
             )
     rate = retrier.get("BackoffRate", 2.0)
     if isinstance(rate, bool) or not isinstance(rate, int | float) or rate < 1:
-        raise _wrong("BackoffRate must be at least 1.0", f"{at}/BackoffRate")
+        raise wrong("BackoffRate must be at least 1.0", f"{at}/BackoffRate")
     if retrier.get("JitterStrategy", "NONE") not in ("NONE", "FULL"):
-        raise _wrong("JitterStrategy is NONE or FULL", f"{at}/JitterStrategy")
-
-
-def _expressions(value: Json, at: str, *, in_catch: bool) -> None:
-    text = expression(value)
-    if text is not None:
-        try:
-            jsonata.check(text, in_catch=in_catch)
-        except jsonata.UnsupportedExpressionError as error:
-            raise InvalidDefinitionError(
-                f"UNSUPPORTED_JSONATA_EXPRESSION: {error} at {at}"
-            ) from None
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            _expressions(each, f"{at}/{key}", in_catch=in_catch)
-    elif isinstance(value, list):
-        for position, each in enumerate(value):
-            _expressions(each, f"{at}[{position}]", in_catch=in_catch)
+        raise wrong("JitterStrategy is NONE or FULL", f"{at}/JitterStrategy")
 
 
 def _shape(state: Json, at: str) -> None:
     """Check what a state is made of, so that it can be looked into."""
     if not isinstance(state, dict):
-        raise _wrong("a state must be an object", at)
+        raise wrong("a state must be an object", at)
     for field in ("Branches", "Catch", "Choices", "Retry"):
         rules = state.get(field, [])
         if not isinstance(rules, list) or not all(isinstance(r, dict) for r in rules):
-            raise _wrong("it must be a list of objects", f"{at}/{field}")
+            raise wrong("it must be a list of objects", f"{at}/{field}")
         for rule in rules:
             _assigns(rule, f"{at}/{field}")
     _assigns(state, at)
@@ -324,10 +333,10 @@ def _shape(state: Json, at: str) -> None:
 
 def _assigns(holder: Mapping[str, Json], at: str) -> None:
     if not isinstance(holder.get("Assign", {}), dict):
-        raise _wrong("it must be an object", f"{at}/Assign")
+        raise wrong("it must be an object", f"{at}/Assign")
     for name in holder.get("Assign", {}):
         if not name.isidentifier() or len(name) > _LONGEST_NAME or name == "states":
-            raise _wrong(f"a variable cannot be called '{name}'", f"{at}/Assign")
+            raise wrong(f"a variable cannot be called '{name}'", f"{at}/Assign")
 
 
 def _assigned(state: Json) -> Iterator[str]:
@@ -355,28 +364,7 @@ def _targets(state: Mapping[str, Any]) -> Iterator[str]:
         yield from (rule["Next"] for rule in state.get(rules, []) if "Next" in rule)
 
 
-def _only(value: Json, allowed: frozenset[str], at: str) -> None:
-    if not isinstance(value, dict):
-        raise _wrong("it must be an object", at or "/")
-    for field in value:
-        if field not in allowed:
-            raise _wrong(f"field '{field}' is not supported", f"{at}/{field}")
-
-
-def _is_whole(value: object, least: int, most: int | None = None) -> bool:
-    return (
-        isinstance(value, int)
-        and not isinstance(value, bool)
-        and value >= least
-        and (most is None or value <= most)
-    )
-
-
-def _wrong(what: str, at: str) -> InvalidDefinitionError:
-    return InvalidDefinitionError(f"SCHEMA_VALIDATION_FAILED: {what} at {at or '/'}")
-
-
 def _missing(target: object, at: str) -> InvalidDefinitionError:
     return InvalidDefinitionError(
-        f"MISSING_TRANSITION_TARGET: there is no state {target!r} at {at}"
+        "MISSING_TRANSITION_TARGET", f"there is no state {target!r}", at
     )

@@ -4,12 +4,35 @@ from collections.abc import Iterable
 from typing import Final
 
 DATA_LIMIT_EXCEEDED: Final = "States.DataLimitExceeded"
+HEARTBEAT_TIMEOUT: Final = "States.HeartbeatTimeout"
+ITEM_READER_FAILED: Final = "States.ItemReaderFailed"
 NO_CHOICE_MATCHED: Final = "States.NoChoiceMatched"
+PERMISSIONS: Final = "States.Permissions"
 QUERY_EVALUATION_ERROR: Final = "States.QueryEvaluationError"
+RESULT_WRITER_FAILED: Final = "States.ResultWriterFailed"
 RUNTIME: Final = "States.Runtime"
+TASK_FAILED: Final = "States.TaskFailed"
 TIMEOUT: Final = "States.Timeout"
+TOO_MANY_FAILURES: Final = "States.ExceedToleratedFailureThreshold"
 _ALL: Final = "States.ALL"
-_TASK_FAILED: Final = "States.TaskFailed"
+_NOT_TASK_FAILED: Final = frozenset({DATA_LIMIT_EXCEEDED, HEARTBEAT_TIMEOUT, TIMEOUT})
+
+ERRORS: Final = frozenset(
+    {
+        DATA_LIMIT_EXCEEDED,
+        HEARTBEAT_TIMEOUT,
+        ITEM_READER_FAILED,
+        NO_CHOICE_MATCHED,
+        PERMISSIONS,
+        QUERY_EVALUATION_ERROR,
+        RESULT_WRITER_FAILED,
+        RUNTIME,
+        TASK_FAILED,
+        TIMEOUT,
+        TOO_MANY_FAILURES,
+    }
+)
+"""The errors of Step Functions itself with which states fail here."""
 
 
 class StateError(Exception):
@@ -47,8 +70,9 @@ def is_caught_by(error: str, names: Iterable[str]) -> bool:
     """Tell whether the names of a Retry or Catch rule cover an error.
 
     As in https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html:
-    nothing covers States.Runtime, States.ALL not States.DataLimitExceeded, and
-    States.TaskFailed not States.Timeout.
+    nothing covers States.Runtime, States.ALL not States.DataLimitExceeded,
+    States.TaskFailed not States.Timeout, and States.Timeout also a heartbeat that did
+    not come.
 
     Args:
         error: The error's name.
@@ -59,6 +83,7 @@ def is_caught_by(error: str, names: Iterable[str]) -> bool:
     return any(
         name == error
         or (name == _ALL and error != DATA_LIMIT_EXCEEDED)
-        or (name == _TASK_FAILED and error not in (DATA_LIMIT_EXCEEDED, TIMEOUT))
+        or (name == TIMEOUT and error == HEARTBEAT_TIMEOUT)
+        or (name == TASK_FAILED and error not in _NOT_TASK_FAILED)
         for name in names
     )

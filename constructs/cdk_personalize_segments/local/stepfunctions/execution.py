@@ -4,9 +4,9 @@ import asyncio
 import concurrent.futures
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cdk_personalize_segments.local.clock import Clock, iso
@@ -25,11 +25,15 @@ from cdk_personalize_segments.local.stepfunctions.history import (
 )
 from cdk_personalize_segments.local.stepfunctions.interpreter import (
     Interpreter,
-    LambdaTask,
+    Surroundings,
 )
 from cdk_personalize_segments.local.stepfunctions.logs import LogDelivery
-from cdk_personalize_segments.local.stepfunctions.scopes import Scope, written
+from cdk_personalize_segments.local.stepfunctions.progress import Progress, Scope
+from cdk_personalize_segments.local.stepfunctions.scopes import written
 
+REDRIVABLE_FOR: Final = timedelta(days=14)
+"""How long after its end an execution can be redriven."""
+_LONGEST_OPEN: Final = timedelta(days=365)
 _log: Final = logging.getLogger(__name__)
 
 
@@ -46,6 +50,8 @@ class Machine:
         logging: Its logging configuration.
         tracing: Its tracing configuration.
         updated: When it became so.
+        version: The ARN of the version that was asked for, or None.
+        label: The label of the Map state whose child executions it has, or None.
     """
 
     arn: str
@@ -56,6 +62,8 @@ class Machine:
     logging: Mapping[str, Any]
     tracing: Mapping[str, Any]
     updated: datetime
+    version: str | None = None
+    label: str | None = None
 
 
 class Execution:
@@ -66,16 +74,27 @@ class Execution:
         name: Its name.
         machine: Its machine, as it was at the start.
         input: Its input, as text.
-        status: RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
+        map_run_arn: The Map Run that started it, or None.
+        status: RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED or PENDING_REDRIVE.
         started: When it started.
         stopped: When it ended, or None.
         output: Its output, as text, or None.
         error: The name of the error it ended with, or None.
         cause: What that error says, or None.
+        redrive_count: How often it was redriven.
+        redriven: When it was last redriven, or None.
     """
 
     def __init__(
-        self, *, arn: str, name: str, machine: Machine, text: str, clock: Clock
+        self,
+        *,
+        arn: str,
+        name: str,
+        machine: Machine,
+        text: str,
+        clock: Clock,
+        on_status: Callable[["Execution"], None],
+        map_run_arn: str | None = None,
     ) -> None:
         """Set up an execution.
 
@@ -85,70 +104,129 @@ class Execution:
             machine: What it runs.
             text: Its input, as JSON text.
             clock: What it waits on.
+            on_status: Is told when it starts and when it ends.
+            map_run_arn: The Map Run that starts it, or None.
         """
         self.arn = arn
         self.name = name
         self.machine = machine
         self.input = text
+        self.map_run_arn = map_run_arn
         self.status = "RUNNING"
         self.started = clock.now()
         self.stopped: datetime | None = None
         self.output: str | None = None
         self.error: str | None = None
         self.cause: str | None = None
+        self.redrive_count = 0
+        self.redriven: datetime | None = None
         self._clock = clock
+        self._on_status = on_status
         self._history = History(clock.now, LogDelivery(machine.logging, arn).deliver)
         self._future: concurrent.futures.Future[None] | None = None
+        self._ended = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._progress = Progress(machine.states["StartAt"], json.loads(text), Scope())
+        self._surroundings: Surroundings
 
     @property
     def events(self) -> list[dict[str, Any]]:
         """Its events so far."""
         return list(self._history.events)
 
-    def start(self, invoke: LambdaTask) -> None:
+    @property
+    def not_redrivable(self) -> str | None:
+        """Why it cannot be redriven, in the words of DescribeExecution, or None.
+
+        https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+        """
+        now = self._clock.now()
+        if self.status in ("RUNNING", "SUCCEEDED", "PENDING_REDRIVE"):
+            return f"Execution is {self.status} and cannot be redriven"
+        if self._history.length >= LONGEST - 1:
+            return "Execution history event limit exceeded"
+        if now - self.started > _LONGEST_OPEN:
+            return "Execution has exceeded the max execution time"
+        if self.stopped is not None and now - self.stopped > REDRIVABLE_FOR:
+            return "Execution redrivable period exceeded"
+        return None
+
+    def start(self, surroundings: Surroundings) -> None:
         """Start running.
 
         Args:
-            invoke: Invokes functions for it.
+            surroundings: Performs its tasks and Distributed Maps.
         """
-        self._future = self._clock.start(self._run(invoke))
+        self._surroundings = surroundings
+        self._on_status(self)
+        self._future = self._clock.start(self._begin())
+
+    def redrive(self) -> None:
+        """Go on from the state that failed or was stopped, which must be possible.
+
+        Whoever calls has checked `not_redrivable`, on the clock.
+        """
+        self.status = "RUNNING"
+        self.stopped = self.error = self.cause = None
+        self.redrive_count += 1
+        self.redriven = self._clock.now()
+        self._ended.clear()
+        self._on_status(self)
+        self._future = self._clock.start(self._go_on())
+
+    async def _go_on(self) -> None:
+        # What was stopped may still be stopping.
+        await self._idle.wait()
+        self._history.reopen()
+        branch = Branch(self._history.length)
+        details = {"redriveCount": self.redrive_count}
+        self._history.add(branch, "ExecutionRedriven", details)
+        await self._run(branch)
+
+    async def end(self) -> None:
+        """Wait for its end, on the clock."""
+        await self._ended.wait()
 
     def abort(self, error: str | None, cause: str | None) -> None:
-        """Stop it, if it has not ended.
+        """Stop it, if it has not ended; on the clock.
 
         Args:
             error: The name of an error to end with, if any.
             cause: What the error says.
         """
-        self._clock.start(self._abort(error, cause)).result()
-
-    async def _abort(self, error: str | None, cause: str | None) -> None:
-        if self.status != "RUNNING":
+        if self.status not in ("RUNNING", "PENDING_REDRIVE"):
             return
         # From here on, what its states do no longer matters.
         self._end("ABORTED", error=error, cause=cause)
         if self._future is not None:
             self._future.cancel()
 
-    async def _run(self, invoke: LambdaTask) -> None:
-        branch = Branch()
-        self._history.add(
-            branch,
-            "ExecutionStarted",
-            with_input(self.input, roleArn=self.machine.role_arn),
-        )
+    async def _begin(self) -> None:
+        details = with_input(self.input, roleArn=self.machine.role_arn)
+        self._history.add(Branch(), "ExecutionStarted", details)
+        await self._run(Branch())
+
+    async def _run(self, branch: Branch) -> None:
+        self._idle.clear()
+        try:
+            await self._run_to_end(branch)
+        finally:
+            self._idle.set()
+
+    async def _run_to_end(self, branch: Branch) -> None:
         interpreter = Interpreter(
             self._clock,
             self._history,
             self._context(),
             self.arn.split(":")[3],
-            invoke,
+            self._surroundings,
         )
         deadline = asyncio.timeout(self.machine.states.get("TimeoutSeconds"))
         try:
             async with deadline:
                 output = await interpreter.run(
-                    self.machine.states, json.loads(self.input), Scope(), Branch()
+                    self.machine.states, self._progress, branch
                 )
             self._end("SUCCEEDED", output=written(output))
         except StateError as error:
@@ -170,12 +248,16 @@ class Execution:
             )
 
     def _context(self) -> dict[str, Any]:
+        redriven = {}
+        if self.redriven is not None:
+            redriven = {"RedriveTime": iso(self.redriven)}
         return {
             "Execution": {
                 "Id": self.arn,
                 "Input": json.loads(self.input),
                 "Name": self.name,
-                "RedriveCount": 0,
+                "RedriveCount": self.redrive_count,
+                **redriven,
                 "RoleArn": self.machine.role_arn,
                 "StartTime": iso(self.started),
             },
@@ -203,10 +285,12 @@ class Execution:
             details = with_output(output)
         else:
             details = StateError(error or "", cause).details
-        last = len(self._history.events)
+        last = self._history.length
         self._history.add(Branch(last), kinds[status], details)
         self._history.close()
         self.output, self.error, self.cause = output, error, cause
         self.stopped = self._clock.now()
         # Last: who sees it ended sees the rest.
         self.status = status
+        self._ended.set()
+        self._on_status(self)

@@ -48,9 +48,18 @@ class History:
         self.events: list[dict[str, Any]] = []
         self._closed = False
 
+    @property
+    def length(self) -> int:
+        """How many events there are."""
+        return len(self.events)
+
     def close(self) -> None:
         """Take no more events: the execution has ended."""
         self._closed = True
+
+    def reopen(self) -> None:
+        """Take events again: the execution is redriven."""
+        self._closed = False
 
     def add(
         self,

@@ -2,18 +2,17 @@
 
 import asyncio
 import random
-import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 from cdk_personalize_segments.local.clock import Clock, iso
 from cdk_personalize_segments.local.stepfunctions import scopes
-from cdk_personalize_segments.local.stepfunctions.definition import (
-    LAMBDA_INVOKE,
-    LONGEST_WAIT,
-)
+from cdk_personalize_segments.local.stepfunctions.checks import LONGEST_WAIT
 from cdk_personalize_segments.local.stepfunctions.errors import (
+    DATA_LIMIT_EXCEEDED,
+    HEARTBEAT_TIMEOUT,
     NO_CHOICE_MATCHED,
     TIMEOUT,
     StateError,
@@ -25,34 +24,72 @@ from cdk_personalize_segments.local.stepfunctions.history import (
     with_input,
     with_output,
 )
+from cdk_personalize_segments.local.stepfunctions.ids import new_uuid
+from cdk_personalize_segments.local.stepfunctions.integrations import WAIT_FOR_TOKEN
+from cdk_personalize_segments.local.stepfunctions.map_definition import is_distributed
+from cdk_personalize_segments.local.stepfunctions.progress import Progress, Scope
 from cdk_personalize_segments.local.stepfunctions.scopes import (
     EvaluationFailedError,
-    Scope,
+    Evaluator,
     Visit,
     sized,
     written,
 )
+from cdk_personalize_segments.local.task_tokens import new_token
 from cdk_personalize_segments.local.untyped import Json
 
 _MOST_AT_ONCE: Final = 40
 _NOTHING: Final = object()
 
 
-class LambdaTask(Protocol):
-    """Invokes a function for a state."""
+@dataclass(frozen=True, kw_only=True)
+class TaskCall:
+    """What a Task state asks for.
 
-    def __call__(
-        self, arguments: Mapping[str, Any], timeout: float | None, request_id: str
-    ) -> Json:
-        """Invoke it, and give its result.
+    Attributes:
+        resource: Its resource.
+        arguments: The evaluated arguments.
+        timeout: Seconds that it may take, or None.
+        heartbeat: Seconds between heartbeats, or None.
+        request_id: The id of the request.
+        token: The token that it waits for, or None.
+        submitted: Is told what the call returned, if there is more to wait for.
+    """
+
+    resource: str
+    arguments: Mapping[str, Any]
+    timeout: int | None
+    heartbeat: int | None
+    request_id: str
+    token: str | None
+    submitted: Callable[[Json], None]
+
+
+class Surroundings(Protocol):
+    """What the states of an execution need from outside."""
+
+    async def perform(self, call: TaskCall) -> Json:
+        """Do what a Task state asks for, and give its result.
 
         Args:
-            arguments: The evaluated arguments.
-            timeout: Seconds to wait at most, or None.
-            request_id: The id of the request.
+            call: What it asks for.
 
         Raises:
             StateError: It failed, or was not ready in time.
+        """
+
+    async def run_distributed_map(
+        self, visit: Visit, evaluator: Evaluator, history: History
+    ) -> Json:
+        """Run a Distributed Map state, and give its result.
+
+        Args:
+            visit: The visit to it.
+            evaluator: Evaluates its fields.
+            history: Where its events go.
+
+        Raises:
+            StateError: It failed.
         """
 
 
@@ -65,7 +102,7 @@ class Interpreter:
         history: History,
         context: Mapping[str, Any],
         region: str,
-        invoke: LambdaTask,
+        surroundings: Surroundings,
     ) -> None:
         """Prepare to run.
 
@@ -74,30 +111,29 @@ class Interpreter:
             history: Where events go.
             context: The parts of the context object that never change.
             region: The Region of the tasks.
-            invoke: Invokes functions.
+            surroundings: Performs tasks and Distributed Maps.
         """
         self._clock = clock
         self._history = history
         self._context = context
         self._region = region
-        self._invoke = invoke
+        self._surroundings = surroundings
         # The same execution has the same chances whenever it is run.
         self._chance = random.Random(context["Execution"]["Id"])  # noqa: S311
+        self._evaluator = Evaluator(clock, self._chance)
 
     async def run(
         self,
         states: Mapping[str, Any],
-        value: Json,
-        scope: Scope,
+        progress: Progress,
         branch: Branch,
         context: Mapping[str, Any] | None = None,
     ) -> Json:
-        """Run states from their start to an end.
+        """Run states from where they are to an end.
 
         Args:
             states: What has `StartAt` and `States`.
-            value: The input of the first.
-            scope: Their variables.
+            progress: How far they have come, which is kept up to date.
             branch: The chain of their events.
             context: What their context has besides that of the execution.
 
@@ -107,57 +143,63 @@ class Interpreter:
         Raises:
             StateError: One failed and nothing caught it.
         """
-        name: str | None = states["StartAt"]
-        while name is not None:
-            state = states["States"][name]
-            name, value = await self._visit(
-                name, state, value, scope, branch, context or {}
-            )
-        return value
+        while not progress.ended:
+            state = states["States"][progress.state]
+            await self._visit(state, progress, branch, context or {})
+        return progress.input
 
     async def _visit(
         self,
-        name: str,
         state: Mapping[str, Any],
-        value: Json,
-        scope: Scope,
+        progress: Progress,
         branch: Branch,
         context: Mapping[str, Any],
-    ) -> tuple[str | None, Any]:
-        kind = state["Type"]
+    ) -> None:
+        kind, name = state["Type"], progress.state
+        self._enter(kind, progress, branch)
         visit = Visit(
             name=name,
             state=state,
-            input=value,
-            scope=scope,
+            input=progress.input,
+            scope=progress.scope,
             branch=branch,
             context={
                 **self._context,
                 **context,
                 "State": {
                     "Name": name,
-                    "EnteredTime": iso(self._clock.now()),
+                    "EnteredTime": iso(progress.entered_at or self._clock.now()),
                     "RetryCount": 0,
                 },
             },
-            entered=self._history.add(
-                branch,
-                f"{kind}StateEntered",
-                with_input(written(value), name=name),
-                "stateEntered",
-            ),
+            entered=progress.entered or 0,
+            progress=progress,
         )
         work = getattr(self, f"_{kind.lower()}")
-        assigned: dict[str, Any]
         next_name, output, assigned = await self._guarded(visit, work)
         details = with_output(written(output), name=name)
         if assigned:
             details["assignedVariables"] = {
                 key: written(each) for key, each in assigned.items()
             }
-            scope.own.update(assigned)
+            progress.scope.own.update(assigned)
         self._history.add(branch, f"{kind}StateExited", details, "stateExited")
-        return next_name, output
+        progress.leave(next_name, output)
+
+    def _enter(self, kind: str, progress: Progress, branch: Branch) -> None:
+        """Enter a state, unless a redrive finds it entered already.
+
+        A Fail state is entered again, as in
+        https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html;
+        that the others are not is an assumption.
+        """
+        if progress.entered is not None and kind != "Fail":
+            return
+        details = with_input(written(progress.input), name=progress.state)
+        progress.entered_at = self._clock.now()
+        progress.entered = self._history.add(
+            branch, f"{kind}StateEntered", details, "stateEntered"
+        )
 
     async def _guarded(
         self, visit: Visit, work: Callable[[Visit], Awaitable["Outcome"]]
@@ -171,7 +213,11 @@ class Interpreter:
                 self._tell_evaluation(visit, error)
                 delay = self._retry_delay(visit, error, tried)
                 if delay is None:
+                    if error.error == DATA_LIMIT_EXCEEDED:
+                        # A redrive repeats what came out too large, all of it.
+                        visit.progress.forget()
                     return self._caught(visit, error)
+                visit.progress.forget()
                 await asyncio.sleep(delay)
                 visit.context["State"]["RetryCount"] += 1
 
@@ -216,24 +262,6 @@ class Interpreter:
                 {**error.details, "location": error.location, "state": visit.name},
             )
 
-    def _evaluated(self, visit: Visit, value: Json, place: str, **states: Json) -> Json:
-        return scopes.evaluate(
-            value, place, visit, self._clock.now(), self._chance, **states
-        )
-
-    def _expected(self, visit: Visit, field: str, kind: str, default: Json) -> Json:
-        said = visit.state.get(field, default)
-        value = self._evaluated(visit, said, field)
-        return scopes.expect(value, kind, said, field, visit)
-
-    def _whole(self, visit: Visit, field: str, least: int, most: int) -> int:
-        value: int = self._expected(visit, field, "integer", least)
-        if not least <= value <= most:
-            raise scopes.out_of_range(
-                visit, field, f"must be from {least} to {most}, not {value}"
-            )
-        return value
-
     def _outcome(
         self,
         visit: Visit,
@@ -245,14 +273,16 @@ class Interpreter:
         """Evaluate the Output and Assign of a state or one of its rules."""
         output = passed_on
         if "Output" in rule:
-            output = self._evaluated(visit, rule["Output"], f"{place}Output", **states)
-        assigned = {
-            name: sized(
-                self._evaluated(visit, said, f"{place}Assign/{name}", **states),
-                visit.name,
+            output = self._evaluator.value(
+                visit, rule["Output"], f"{place}Output", **states
             )
+        assigned = {
+            name: self._evaluator.value(visit, said, f"{place}Assign/{name}", **states)
             for name, said in rule.get("Assign", {}).items()
         }
+        if assigned:
+            # Together they may have no more than one may have alone.
+            sized(assigned, visit.name)
         return rule.get("Next"), sized(output, visit.name), assigned
 
     async def _pass(self, visit: Visit) -> "Outcome":
@@ -262,16 +292,16 @@ class Interpreter:
         return self._outcome(visit, visit.state, visit.input)
 
     async def _fail(self, visit: Visit) -> "Outcome":
-        error = self._expected(visit, "Error", "string", "")
-        cause = self._expected(visit, "Cause", "string", "")
+        error = self._evaluator.typed(visit, "Error", "string", "")
+        cause = self._evaluator.typed(visit, "Cause", "string", "")
         raise StateError(error, cause if "Cause" in visit.state else None)
 
     async def _wait(self, visit: Visit) -> "Outcome":
         if "Seconds" in visit.state:
-            seconds: float = self._whole(visit, "Seconds", 0, LONGEST_WAIT)
+            seconds: float = self._evaluator.whole(visit, "Seconds", 0, LONGEST_WAIT)
         else:
             seconds = self._seconds_until(
-                visit, self._expected(visit, "Timestamp", "string", "")
+                visit, self._evaluator.typed(visit, "Timestamp", "string", "")
             )
         await asyncio.sleep(seconds)
         return self._outcome(visit, visit.state, visit.input)
@@ -291,7 +321,7 @@ class Interpreter:
         for position, rule in enumerate(visit.state["Choices"]):
             place = f"Choices[{position}]/"
             said = rule["Condition"]
-            value = self._evaluated(visit, said, f"{place}Condition")
+            value = self._evaluator.value(visit, said, f"{place}Condition")
             if scopes.expect(value, "boolean", said, f"{place}Condition", visit):
                 return self._outcome(visit, rule, visit.input, place)
         if "Default" not in visit.state:
@@ -302,33 +332,23 @@ class Interpreter:
         return visit.state["Default"], output, assigned
 
     async def _task(self, visit: Visit) -> "Outcome":
-        arguments = self._evaluated(visit, visit.state["Arguments"], "Arguments")
-        timeout = None
-        if "TimeoutSeconds" in visit.state:
-            timeout = self._whole(visit, "TimeoutSeconds", 1, LONGEST_WAIT)
-        sized(arguments, LAMBDA_INVOKE)
-        what = {"resourceType": "lambda", "resource": "invoke"}
+        call, what = self._call(visit)
         self._history.add(
-            visit.branch,
-            "TaskScheduled",
-            {
-                **what,
-                "region": self._region,
-                "parameters": written(arguments),
-                **({} if timeout is None else {"timeoutInSeconds": timeout}),
-            },
+            visit.branch, "TaskScheduled", {**what, **_scheduled(call, self._region)}
         )
         self._history.add(visit.branch, "TaskStarted", what)
-        request_id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
         try:
-            result = sized(
-                await self._clock.in_thread(
-                    self._invoke, arguments, timeout, request_id
-                ),
-                LAMBDA_INVOKE,
-            )
+            async with asyncio.timeout(call.timeout) as limit:
+                result = await self._surroundings.perform(call)
+            result = sized(result, call.resource)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self._history.add(visit.branch, "TaskTimedOut", {**what, "error": TIMEOUT})
+            raise StateError(TIMEOUT) from None
         except StateError as error:
-            kind = "TaskTimedOut" if error.error == TIMEOUT else "TaskFailed"
+            late = error.error in (HEARTBEAT_TIMEOUT, TIMEOUT)
+            kind = "TaskTimedOut" if late else "TaskFailed"
             self._history.add(visit.branch, kind, {**what, **error.details})
             raise
         self._history.add(
@@ -336,29 +356,76 @@ class Interpreter:
         )
         return self._outcome(visit, visit.state, result, result=result)
 
+    def _call(self, visit: Visit) -> tuple[TaskCall, dict[str, str]]:
+        """Give what a Task state asks for, and how events name its resource."""
+        resource = visit.state["Resource"]
+        token = None
+        if resource.endswith(WAIT_FOR_TOKEN):
+            token = new_token(self._context["StateMachine"]["Id"], self._chance)
+            visit.context["Task"] = {"Token": token}
+        arguments = self._evaluator.typed(visit, "Arguments", "object", {})
+        sized(arguments, resource)
+        times = {
+            field: self._evaluator.whole(visit, field, 1, LONGEST_WAIT)
+            for field in ("TimeoutSeconds", "HeartbeatSeconds")
+            if field in visit.state
+        }
+        kind, _, action = resource.removeprefix("arn:aws:states:::").partition(":")
+        what = {"resourceType": kind, "resource": action}
+
+        def submitted(result: Json) -> None:
+            details = with_output(written(result), **what)
+            self._history.add(visit.branch, "TaskSubmitted", details)
+
+        call = TaskCall(
+            resource=resource,
+            arguments=arguments,
+            timeout=times.get("TimeoutSeconds"),
+            heartbeat=times.get("HeartbeatSeconds"),
+            request_id=new_uuid(self._chance),
+            token=token,
+            submitted=submitted,
+        )
+        return call, what
+
     async def _map(self, visit: Visit) -> "Outcome":
-        items = visit.input
-        if "Items" in visit.state:
-            items = self._evaluated(visit, visit.state["Items"], "Items")
-        scopes.expect(items, "array", visit.state.get("Items"), "Items", visit)
-        most = self._whole(visit, "MaxConcurrency", 0, LONGEST_WAIT)
-        places = asyncio.Semaphore(min(most or _MOST_AT_ONCE, _MOST_AT_ONCE))
-        self._history.add(visit.branch, "MapStateStarted", {"length": len(items)})
-        after = visit.branch.previous
-
-        async def iterate(index: int, item: Json) -> Json:
-            async with places:
-                return await self._iteration(visit, index, item, Branch(after))
-
-        try:
-            results = await _together(
-                [iterate(index, item) for index, item in enumerate(items)]
+        if is_distributed(visit.state):
+            work = self._surroundings.run_distributed_map(
+                visit, self._evaluator, self._history
             )
+        else:
+            work = self._iterations(visit)
+        try:
+            results = await work
         except StateError:
             self._history.add(visit.branch, "MapStateFailed")
             raise
         self._history.add(visit.branch, "MapStateSucceeded")
         return self._outcome(visit, visit.state, results, result=results)
+
+    async def _iterations(self, visit: Visit) -> list[Any]:
+        progress = visit.progress
+        most = self._evaluator.whole(visit, "MaxConcurrency", 0, LONGEST_WAIT)
+        if progress.items is None:
+            progress.items = self._evaluator.items(visit)
+            details = {"length": len(progress.items)}
+            self._history.add(visit.branch, "MapStateStarted", details)
+        places = asyncio.Semaphore(min(most or _MOST_AT_ONCE, _MOST_AT_ONCE))
+        after = visit.branch.previous
+
+        async def iterate(index: int, item: Json) -> Json:
+            inner = progress.inner.get(index)
+            if inner is not None and inner.ended:
+                return inner.input
+            await places.acquire()
+            result = await self._iteration(visit, index, item, Branch(after))
+            # Not after a failure: then no other may begin.
+            places.release()
+            return result
+
+        return await _together(
+            [iterate(index, item) for index, item in enumerate(progress.items)]
+        )
 
     async def _iteration(
         self, visit: Visit, index: int, item: Json, branch: Branch
@@ -366,13 +433,16 @@ class Interpreter:
         details = {"name": visit.name, "index": index}
         context = {"Map": {"Item": {"Index": index, "Value": item}}}
         self._history.add(branch, "MapIterationStarted", details)
+        processor = visit.state["ItemProcessor"]
         try:
+            if index not in visit.progress.inner:
+                visit.progress.inner[index] = Progress(
+                    processor["StartAt"],
+                    self._evaluator.selected(visit, index, item),
+                    Scope(visit.scope),
+                )
             result = await self.run(
-                visit.state["ItemProcessor"],
-                self._selected(visit, item, context),
-                Scope(visit.scope),
-                branch,
-                context,
+                processor, visit.progress.inner[index], branch, context
             )
         except StateError:
             self._history.add(branch, "MapIterationFailed", details)
@@ -384,25 +454,26 @@ class Interpreter:
         visit.branch.previous = branch.previous
         return result
 
-    def _selected(self, visit: Visit, item: Json, context: Mapping[str, Any]) -> Json:
-        if "ItemSelector" not in visit.state:
-            return item
-        inside = Visit(
-            **{**vars(visit), "context": {**visit.context, **context}},
-        )
-        return self._evaluated(inside, visit.state["ItemSelector"], "ItemSelector")
-
     async def _parallel(self, visit: Visit) -> "Outcome":
-        value = visit.input
-        if "Arguments" in visit.state:
-            value = self._evaluated(visit, visit.state["Arguments"], "Arguments")
-        self._history.add(visit.branch, "ParallelStateStarted")
+        progress = visit.progress
+        if not progress.inner:
+            value = visit.input
+            if "Arguments" in visit.state:
+                value = self._evaluator.value(
+                    visit, visit.state["Arguments"], "Arguments"
+                )
+                sized(value, visit.name)
+            self._history.add(visit.branch, "ParallelStateStarted")
+            progress.inner = {
+                position: Progress(branch["StartAt"], value, Scope(visit.scope))
+                for position, branch in enumerate(visit.state["Branches"])
+            }
         after = visit.branch.previous
         try:
             results = await _together(
                 [
-                    self.run(branch, value, Scope(visit.scope), Branch(after))
-                    for branch in visit.state["Branches"]
+                    self.run(branch, progress.inner[position], Branch(after))
+                    for position, branch in enumerate(visit.state["Branches"])
                 ]
             )
         except StateError:
@@ -424,3 +495,13 @@ async def _together(works: list[Coroutine[Any, Any, Any]]) -> list[Any]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _scheduled(call: TaskCall, region: str) -> dict[str, Any]:
+    told = {
+        "region": region,
+        "parameters": written(call.arguments),
+        "timeoutInSeconds": call.timeout,
+        "heartbeatInSeconds": call.heartbeat,
+    }
+    return {name: value for name, value in told.items() if value is not None}

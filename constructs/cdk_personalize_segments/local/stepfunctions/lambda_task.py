@@ -2,40 +2,51 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from moto.awslambda.exceptions import UnknownFunctionException
 
-from cdk_personalize_segments.local import enforcement, functions
+from cdk_personalize_segments.local import functions
 from cdk_personalize_segments.local.functions import Invocation
+from cdk_personalize_segments.local.stepfunctions.access import Access
 from cdk_personalize_segments.local.stepfunctions.errors import TIMEOUT, StateError
+from cdk_personalize_segments.local.stepfunctions.integrations import (
+    INTEGRATIONS,
+    LAMBDA_INVOKE,
+)
 from cdk_personalize_segments.local.stepfunctions.scopes import written
 
-if TYPE_CHECKING:
-    from cdk_personalize_segments.local.aws import LocalAws
-
-_ARGUMENTS: Final = frozenset({"FunctionName", "Payload", "Qualifier"})
+_ARGUMENTS: Final = INTEGRATIONS[LAMBDA_INVOKE].arguments
 
 
 class LambdaInvoke:
     """Invokes functions for the executions of one role."""
 
-    def __init__(self, aws: "LocalAws", region: str, role_arn: str) -> None:
+    def __init__(self, access: Access, region: str, account_id: str) -> None:
         """Prepare to invoke.
 
         Args:
-            aws: The local AWS.
+            access: What the state machine's role may do.
             region: The Region of the functions.
-            role_arn: The state machine's role.
+            account_id: The account of the functions.
         """
-        self._aws = aws
+        self._access = access
         self._region = region
-        self._role_arn = role_arn
+        self._account_id = account_id
 
     def __call__(
         self, arguments: Mapping[str, Any], timeout: float | None, request_id: str
     ) -> dict[str, Any]:
-        """Invoke a function, as `interpreter.LambdaTask` has it."""
+        """Invoke a function.
+
+        Args:
+            arguments: The evaluated arguments.
+            timeout: Seconds to wait at most, or None.
+            request_id: The id of the request.
+
+        Raises:
+            StateError: It failed, or was not ready in time.
+        """
         name, qualifier = self._target(arguments)
         self._check_access(name, qualifier, request_id)
         payload = written(arguments.get("Payload", {})).encode()
@@ -64,22 +75,18 @@ class LambdaInvoke:
             )
         name = str(arguments["FunctionName"])
         if not name.startswith("arn:"):
-            account = self._aws.account_id
-            name = f"arn:aws:lambda:{self._region}:{account}:function:{name}"
+            place = f"{self._region}:{self._account_id}"
+            name = f"arn:aws:lambda:{place}:function:{name}"
         return name, arguments.get("Qualifier")
 
     def _check_access(self, name: str, qualifier: str | None, request_id: str) -> None:
-        try:
-            enforcement.check(
-                self._aws,
-                role_arn=self._role_arn,
-                action="lambda:InvokeFunction",
-                resource=f"{name}:{qualifier}" if qualifier else name,
-            )
-        except enforcement.AccessDenied as denied:
-            raise StateError(
-                "Lambda.AWSLambdaException", _of_service(str(denied), 403, request_id)
-            ) from None
+        self._access.check(
+            "lambda:InvokeFunction",
+            f"{name}:{qualifier}" if qualifier else name,
+            lambda why: StateError(
+                "Lambda.AWSLambdaException", _of_service(why, 403, request_id)
+            ),
+        )
 
 
 def _of_service(message: str, status: int, request_id: str) -> str:

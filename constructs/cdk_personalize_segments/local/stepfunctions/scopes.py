@@ -3,18 +3,20 @@
 import json
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from cdk_personalize_segments.local import jsonata
-from cdk_personalize_segments.local.stepfunctions.definition import expression
+from cdk_personalize_segments.local.clock import Clock
+from cdk_personalize_segments.local.stepfunctions.checks import expression
 from cdk_personalize_segments.local.stepfunctions.errors import (
     DATA_LIMIT_EXCEEDED,
     QUERY_EVALUATION_ERROR,
     StateError,
 )
 from cdk_personalize_segments.local.stepfunctions.history import Branch
+from cdk_personalize_segments.local.stepfunctions.progress import Progress, Scope
 from cdk_personalize_segments.local.untyped import Json
 
 LONGEST_PAYLOAD: Final = 256 * 1024
@@ -24,22 +26,10 @@ _KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {
     "array": list,
     "boolean": bool,
     "integer": int,
+    "number": (int, float),
     "object": dict,
     "string": str,
 }
-
-
-@dataclass
-class Scope:
-    """The variables of a machine's states, or of one iteration or branch."""
-
-    outer: "Scope | None" = None
-    own: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def variables(self) -> dict[str, Any]:
-        """All variables that can be read here."""
-        return {**(self.outer.variables if self.outer else {}), **self.own}
 
 
 @dataclass
@@ -54,6 +44,7 @@ class Visit:
         branch: The chain of events that it belongs to.
         context: The context object.
         entered: The id of the event of its entry.
+        progress: How far it has come.
     """
 
     name: str
@@ -63,6 +54,105 @@ class Visit:
     branch: Branch
     context: dict[str, Any]
     entered: int
+    progress: Progress
+
+
+class Evaluator:
+    """Evaluates the fields of the states of one execution."""
+
+    def __init__(self, clock: Clock, chance: random.Random) -> None:
+        """Prepare to evaluate.
+
+        Args:
+            clock: Tells the time.
+            chance: Where chance comes from.
+        """
+        self._clock = clock
+        self._chance = chance
+
+    def value(self, visit: Visit, said: Json, place: str, **states: Json) -> Json:
+        """Evaluate every expression in a field.
+
+        Args:
+            visit: The visit that it is evaluated for.
+            said: What the definition says.
+            place: The field, as causes name it.
+            **states: What `$states` has besides input and context.
+
+        Raises:
+            EvaluationFailedError: An expression failed or returned nothing.
+        """
+        return evaluate(said, place, visit, self._clock.now(), self._chance, **states)
+
+    def typed(self, visit: Visit, field: str, kind: str, default: Json) -> Json:
+        """Evaluate a field of a state that must have some type.
+
+        Args:
+            visit: The visit that it is evaluated for.
+            field: The field, with the fields that it is in: `ReaderConfig/MaxItems`.
+            kind: One of array, boolean, integer, number, object, string.
+            default: What it is if the definition does not say.
+
+        Raises:
+            EvaluationFailedError: It has another type, or no value.
+        """
+        said: Any = visit.state
+        for part in field.split("/"):
+            said = said.get(part, default if part == field.split("/")[-1] else {})
+        return expect(self.value(visit, said, field), kind, said, field, visit)
+
+    def items(self, visit: Visit) -> list[Any]:
+        """Evaluate the items of a Map state.
+
+        Args:
+            visit: The visit to it.
+
+        Raises:
+            EvaluationFailedError: They are not a list.
+        """
+        said = visit.state.get("Items")
+        value = visit.input
+        if "Items" in visit.state:
+            value = self.value(visit, said, "Items")
+        items: list[Any] = expect(value, "array", said, "Items", visit)
+        return items
+
+    def selected(self, visit: Visit, index: int, item: Json) -> Json:
+        """Evaluate what an iteration of a Map state gets.
+
+        Args:
+            visit: The visit to the Map state.
+            index: The position of the item.
+            item: The item.
+
+        Raises:
+            EvaluationFailedError: An expression failed or returned nothing.
+        """
+        if "ItemSelector" not in visit.state:
+            return item
+        context = {**visit.context, "Map": {"Item": {"Index": index, "Value": item}}}
+        inside = replace(visit, context=context)
+        return self.value(inside, visit.state["ItemSelector"], "ItemSelector")
+
+    def whole(self, visit: Visit, field: str, least: int, most: int) -> int:
+        """Evaluate a field that must be a whole number within bounds.
+
+        Args:
+            visit: The visit that it is evaluated for.
+            field: The field.
+            least: The smallest number allowed, which is also what it is if the
+                definition does not say.
+            most: The largest number allowed.
+
+        Raises:
+            EvaluationFailedError: It is something else.
+        """
+        value: int = self.typed(visit, field, "integer", least)
+        if not least <= value <= most:
+            raise out_of_range(
+                visit, field, f"must be from {least} to {most}, not {value}"
+            )
+        return value
 
 
 class EvaluationFailedError(StateError):
@@ -136,7 +226,7 @@ def expect(value: Json, kind: str, said: Json, place: str, visit: Visit) -> Json
 
     Args:
         value: What it returned.
-        kind: One of array, boolean, integer, object, string.
+        kind: One of array, boolean, integer, number, object, string.
         said: What the definition says.
         place: The field.
         visit: The visit that it was evaluated for.
@@ -145,7 +235,7 @@ def expect(value: Json, kind: str, said: Json, place: str, visit: Visit) -> Json
         EvaluationFailedError: It has another type.
     """
     right = isinstance(value, _KINDS[kind])
-    if right and not (kind == "integer" and isinstance(value, bool)):
+    if right and not (kind in ("integer", "number") and isinstance(value, bool)):
         return value
     raise EvaluationFailedError(
         entered(
@@ -208,4 +298,6 @@ def _kind_of(value: Json) -> str:
         return "null"
     if isinstance(value, float):
         return "number"
+    if isinstance(value, bool):
+        return "boolean"
     return next(kind for kind, each in _KINDS.items() if isinstance(value, each))
