@@ -147,8 +147,14 @@ def test_a_filter_policy_lets_messages_pass(
         },
     )
     client.publish(TopicArn=topic, Message='{"number": 2, "run": {"status": "FAILED"}}')
+    client.set_subscription_attributes(
+        SubscriptionArn=arn, AttributeName="FilterPolicy", AttributeValue="{}"
+    )
+    told = client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+    assert "FilterPolicy" not in told
+    client.publish(TopicArn=topic, Message='{"number": 3}')
     got = [json.loads(each.body)["number"] for each in aws.messages(mail)]
-    assert got == passing
+    assert got == [*passing, 3]
 
 
 def test_a_queue_that_lets_no_topic_in_gets_nothing(

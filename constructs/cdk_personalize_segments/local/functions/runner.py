@@ -22,8 +22,8 @@ from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.functions.container import (
     INIT_SECONDS,
     Container,
-    Host,
 )
+from cdk_personalize_segments.local.functions.host import Host, Setup
 from cdk_personalize_segments.local.functions.lines import Tail
 from cdk_personalize_segments.local.functions.platform_log import PlatformLog
 from cdk_personalize_segments.local.functions.process import FunctionProcess
@@ -244,24 +244,17 @@ class FunctionRunner:
         now = self._now()
         stream = f"{now:%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
         tail = Tail(self._log_to(function, stream))
-        code = self._unpack(function)
-        environment = self._environment(function, stream)
+        setup = Setup(
+            code=self._unpack(function),
+            libraries=self._libraries,
+            environment=self._environment(function, stream),
+            log=tail.write,
+        )
 
         def start_host() -> Host:
             if in_process:
-                return FunctionThread(
-                    code=code,
-                    libraries=self._libraries,
-                    environment=environment,
-                    log=tail.write,
-                )
-            return FunctionProcess(
-                code=code,
-                libraries=self._libraries,
-                environment=environment,
-                plain=self._plain,
-                log=tail.write,
-            )
+                return FunctionThread(setup)
+            return FunctionProcess(setup, plain=self._plain)
 
         return Container(
             start_host,
