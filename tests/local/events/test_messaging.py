@@ -318,13 +318,11 @@ def test_a_long_poll_lets_virtual_time_pass(aws, new_queue):
     assert timedelta(seconds=5) <= passed < timedelta(seconds=6)
 
 
-@pytest.mark.bridge(
-    "moto.sqs.models.Message.mark_sent", "moto.sqs.models.Message.delayed"
-)
+@pytest.mark.bridge("moto.sqs.models.Message.mark_sent")
 def test_messages_are_timed_to_the_millisecond(aws, new_queue):
     client, queue = aws.client("sqs"), new_queue(DelaySeconds="1")
     for _ in range(25):
-        aws.clock.advance(timedelta(milliseconds=1237))
+        aws.clock.advance(timedelta(microseconds=1_237_600))
         sent = round(aws.clock.now().timestamp() * 1000)
         client.send_message(QueueUrl=queue.url, MessageBody="1")
         assert queue.attributes()["ApproximateNumberOfMessagesDelayed"] == "1"
@@ -649,16 +647,18 @@ def test_a_message_is_taken_as_soon_as_it_is_made_visible(
     client, queue = aws.client("sqs"), new_queue(VisibilityTimeout="1000")
     client.send_message(QueueUrl=queue.url, MessageBody="hidden")
     [message] = client.receive_message(QueueUrl=queue.url)["Messages"]
-    began = round(aws.clock.now().timestamp() * 1000)
+    soon = aws.clock.now() + timedelta(seconds=10)
+    backend = moto_sqs.sqs_backends[aws.account_id][aws.region]
+    name = queue.arn.rpartition(":")[2]
+
+    def show():
+        backend.change_message_visibility(name, message["ReceiptHandle"], 0)
+
     with aws.clock.busy():
+        aws.clock.at(soon, show)
         map_queue(queue)
-        client.change_message_visibility(
-            QueueUrl=queue.url,
-            ReceiptHandle=message["ReceiptHandle"],
-            VisibilityTimeout=0,
-        )
-    aws.clock.settle()
-    assert batches() == [(began, ["hidden"])]
+    aws.clock.advance(timedelta(seconds=20))
+    assert batches() == [(round(soon.timestamp() * 1000), ["hidden"])]
 
 
 @pytest.mark.parametrize(

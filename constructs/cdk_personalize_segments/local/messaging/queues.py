@@ -82,7 +82,6 @@ class Queues:
         patch(Message, "mark_sent", mark_in_milliseconds)
         # At the very moment at which its time-out ends, a message is there again.
         patch(Message, "visible", property(lambda it: _now() >= round(it.visible_at)))
-        patch(Message, "delayed", property(lambda it: _now() < round(it.delayed_until)))
         patch(Queue, "messages", property(_available))
         # Those that expired are gone; moto would count them all for each.
         patch(
