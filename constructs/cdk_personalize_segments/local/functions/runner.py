@@ -154,6 +154,7 @@ class FunctionRunner:
     def run(
         self,
         function: Function,
+        invoked_arn: str,
         payload: bytes,
         request_id: str | None = None,
         give_up: float | None = None,
@@ -164,6 +165,7 @@ class FunctionRunner:
 
         Args:
             function: The function.
+            invoked_arn: The ARN that it was invoked by.
             payload: The event, as JSON.
             request_id: The id of the request, or None for a new one.
             give_up: Seconds after which the caller is no longer interested.
@@ -175,12 +177,7 @@ class FunctionRunner:
             TimeoutError: The caller gave up; the container is ended.
         """
         limit = min(function.timeout, give_up or function.timeout)
-        event = Event(
-            request_id or str(uuid.uuid4()),
-            f"{function.arn}:{function.version}",
-            payload,
-            limit,
-        )
+        event = Event(request_id or str(uuid.uuid4()), invoked_arn, payload, limit)
         in_process = self._in_process()
         with self._places:
             container = self._take(function, in_process)
