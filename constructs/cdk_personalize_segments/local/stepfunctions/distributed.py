@@ -73,8 +73,10 @@ class DistributedMap:
             run.end("ABORTED")
             history.add(visit.branch, "MapRunAborted")
             raise
+        except Exception:
+            run.end("FAILED")
+            raise
         run.end("SUCCEEDED")
-        history.add(visit.branch, "MapRunSucceeded")
         return result
 
     def _new_run(self, visit: Visit, evaluator: Evaluator, history: History) -> MapRun:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -55,6 +56,7 @@ class Registry:
         self._access: dict[tuple[str, str], Access] = {}
         self._starting = threading.Lock()
         self._names = aws.chance("names of executions")
+        self._starts: Counter[str] = Counter()
 
     def start(self, machine_arn: str, name: str | None, text: str) -> Execution:
         """Start an execution, or find the one that a name stands for already.
@@ -111,12 +113,14 @@ class Registry:
         text: str,
         map_run_arn: str | None = None,
     ) -> Execution:
+        self._starts[arn] += 1
         execution = Execution(
             arn=arn,
             name=name,
             machine=machine,
             text=text,
             clock=self._aws.clock,
+            start_number=self._starts[arn],
             on_status=self._aws.events.status_changed,
             map_run_arn=map_run_arn,
         )
