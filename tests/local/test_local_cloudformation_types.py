@@ -1136,6 +1136,11 @@ def cases(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         RoleName=f"{NAME}-around",
         AssumeRolePolicyDocument=json.dumps(trust("lambda")),
     )["Role"]
+    iam.put_role_policy(
+        RoleName=role["RoleName"],
+        PolicyName="Logs",
+        PolicyDocument=json.dumps(policy("logs:*")),
+    )
     for function in (f"{NAME}-around", f"{NAME}-around-2"):
         aws.client("lambda").create_function(
             FunctionName=function,

@@ -5,12 +5,15 @@ import itertools
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from cdk_personalize_segments.local.clock import Clock, iso
 from cdk_personalize_segments.local.stepfunctions import scopes
-from cdk_personalize_segments.local.stepfunctions.checks import LONGEST_WAIT
+from cdk_personalize_segments.local.stepfunctions.checks import (
+    LONGEST_WAIT,
+    read_timestamp,
+)
 from cdk_personalize_segments.local.stepfunctions.errors import (
     DATA_LIMIT_EXCEEDED,
     HEARTBEAT_TIMEOUT,
@@ -345,14 +348,14 @@ class Interpreter:
 
     def _seconds_until(self, visit: Visit, timestamp: str) -> float:
         try:
-            until = datetime.fromisoformat(timestamp)
-            return max(0.0, (until - self._clock.now()).total_seconds())
-        except (TypeError, ValueError):
+            until = read_timestamp(timestamp)
+        except ValueError:
             raise scopes.out_of_range(
                 visit,
                 "Timestamp",
                 f"must be ISO-8601 with a time zone, not {timestamp!r}",
             ) from None
+        return max(0.0, (until - self._clock.now()).total_seconds())
 
     async def _choice(self, visit: Visit) -> "Outcome":
         for position, rule in enumerate(visit.state["Choices"]):
@@ -520,7 +523,7 @@ class Interpreter:
     ) -> list[Any]:
         """Run branches or iterations at once; when one fails, stop the others and fail.
 
-        The state goes on from the last event inside of it, or that of the first failure.
+        The state goes on from the last event inside of it, or of the first to fail.
         """
         failed: list[int] = []
 

@@ -1,6 +1,5 @@
 """All executions and Map Runs of a local AWS."""
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from cdk_personalize_segments.local.stepfunctions.access import Access
 from cdk_personalize_segments.local.stepfunctions.definition import parse
 from cdk_personalize_segments.local.stepfunctions.execution import Execution, Machine
 from cdk_personalize_segments.local.stepfunctions.ids import new_uuid
+from cdk_personalize_segments.local.stepfunctions.json_texts import read_json
 from cdk_personalize_segments.local.stepfunctions.map_runs import MapRun
 from cdk_personalize_segments.local.stepfunctions.scopes import LONGEST_PAYLOAD
 from cdk_personalize_segments.local.stepfunctions.surroundings import (
@@ -255,7 +255,7 @@ def _execution_arn(machine: Moto) -> str:
 
 def _check_input(text: str) -> None:
     try:
-        json.loads(text)
+        read_json(text)
     except ValueError as error:
         raise InvalidExecutionInput(
             f"Invalid State Machine Execution Input: '{error}'"
