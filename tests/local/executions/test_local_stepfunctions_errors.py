@@ -80,11 +80,12 @@ def test_jitter_is_within_the_delay(machine, task, arn):
 
 
 @pytest.mark.emulates("asl:Retry")
-def test_more_retries_than_a_float_can_count_keep_to_the_longest_delay(machine):
-    rule = {"ErrorEquals": ["States.ALL"], "MaxAttempts": 1100, "MaxDelaySeconds": 60}
+def test_a_backoff_that_no_float_can_say_keeps_to_the_longest_delay(machine):
+    rule = {"ErrorEquals": ["States.ALL"], "BackoffRate": 1e200, "MaxDelaySeconds": 60}
     execution = machine(trying_in_parallel(rule)).run()
     assert execution.error == "E"
-    assert seconds_between(of_kind(execution, "ParallelStateStarted"))[-1] == 60
+    started = of_kind(execution, "ParallelStateStarted")
+    assert seconds_between(started) == [1, 60, 60]
 
 
 @pytest.mark.parametrize("returned", ["float('nan')", "b'no json'", "b'\"\\\\ud800\"'"])
