@@ -272,7 +272,7 @@ def _integrations() -> Section:
 def _errors() -> Section:
     return Section(
         "Errors of states",
-        [Line(f"error:{name}", "where AWS has it") for name in sorted(errors.ERRORS)],
+        [Line(f"error:{name}", _OWN) for name in sorted(errors.ERRORS)],
         "Besides those that functions raise, Lambda's own and those of Fail states.",
     )
 
@@ -280,7 +280,13 @@ def _errors() -> Section:
 def _jsonata() -> Section:
     return Section(
         "JSONata functions",
-        [Line(f"jsonata:${name}", "") for name in sorted(jsonata.FUNCTIONS)],
+        [
+            Line(
+                f"jsonata:${name}",
+                "added by Step Functions" if name in jsonata.ADDED else "of JSONata",
+            )
+            for name in sorted(jsonata.FUNCTIONS)
+        ],
         "By the library jsonata-python, set right where it differs from the language.",
     )
 

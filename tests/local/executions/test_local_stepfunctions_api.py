@@ -28,6 +28,7 @@ def kinds(events):
     return [event["type"] for event in events]
 
 
+@pytest.mark.bridge("moto.stepfunctions.urls.url_paths")
 def test_unnamed_executions_have_names_of_their_own(machine):
     quick = machine(passing())
     arns = {quick.start() for _ in range(5)}
@@ -392,11 +393,6 @@ def test_a_version_of_a_machine_runs_its_own_definition(machine):
     assert made.run().output == "new"
 
 
-@pytest.mark.bridge(
-    "moto.stepfunctions.models.StepFunctionBackend.send_task_failure",
-    "moto.stepfunctions.models.StepFunctionBackend.send_task_heartbeat",
-    "moto.stepfunctions.models.StepFunctionBackend.send_task_success",
-)
 def test_a_task_token_is_nobody_s(machine):
     code, _ = refusal(
         machine(passing()).client.send_task_success, taskToken="t", output="{}"

@@ -107,8 +107,8 @@ def invoke(
     """Invoke a function and wait for what comes of it; time stands still meanwhile.
 
     Args:
-        name_or_arn: The function, with or without version.
-        qualifier: The version, if it is not there.
+        name_or_arn: The function, with or without a version or alias.
+        qualifier: The version or alias, if it is not there.
         payload: The event, as JSON.
         request_id: The id of the request, or None for a new one.
         give_up: Seconds after which the caller is no longer interested, or None.
@@ -125,14 +125,23 @@ def invoke(
     stored = backend.get_function(name_or_arn, qualifier)
     _check_runnable(stored)
     function = function_of(stored)
+    invoked = _invoked_arn(function.arn, name_or_arn, qualifier)
     with _aws.clock.busy():
-        answer = _runner.run(function, payload, request_id, give_up)
+        answer = _runner.run(function, invoked, payload, request_id, give_up)
     return Invocation(
         answer.payload,
         "Unhandled" if answer.failed else None,
         function.version,
         answer.log_tail,
     )
+
+
+def _invoked_arn(arn: str, name_or_arn: str, qualifier: str | None) -> str:
+    """Give the ARN that handlers are told: with a qualifier if the caller gave one."""
+    parts = name_or_arn.split(":")
+    place = 7 if parts[0] == "arn" else 1
+    qualifier = parts[place] if len(parts) > place else qualifier
+    return f"{arn}:{qualifier}" if qualifier else arn
 
 
 def _may(aws: "LocalAws", role_arn: str, action: str, resource: str) -> bool:
@@ -182,11 +191,12 @@ def _respond(request: Moto) -> tuple[int, dict[str, str], bytes]:
         raise LocalAwsError("functions run in a started local AWS only")
     _check_honoured(request.headers)
     # moto reads no version from the request.
-    stored = request.backend.get_function(
-        unquote(request.path.rsplit("/", 2)[-2]), request._get_param("Qualifier")
-    )
+    name = unquote(request.path.rsplit("/", 2)[-2])
+    qualifier = request._get_param("Qualifier")
+    stored = request.backend.get_function(name, qualifier)
     _check_runnable(stored)
-    arn, version = stored.function_arn, str(stored.version)
+    version = str(stored.version)
+    arn = _invoked_arn(function_of(stored).arn, name, qualifier)
     kind = request.headers.get("X-Amz-Invocation-Type", "RequestResponse")
     payload = _payload(request.body, kind)
     headers = {

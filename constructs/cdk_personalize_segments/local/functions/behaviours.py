@@ -59,8 +59,8 @@ BEHAVIOURS: Final[Mapping[str, str]] = {
         "with real durations; INIT_START is not written."
     ),
     "qualifier": (
-        "Functions are invoked by $LATEST and by number of version, each with its own "
-        "code and settings. There are no aliases."
+        "Functions are invoked by $LATEST, by number of version and by alias, each "
+        "version with its own code and settings."
     ),
     "settings": (
         "Python functions from zips; layers, images, VPCs, file systems, SnapStart and "

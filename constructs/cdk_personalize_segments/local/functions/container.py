@@ -8,44 +8,21 @@ import queue
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
+from cdk_personalize_segments.local.functions.host import Host
 from cdk_personalize_segments.local.functions.lines import Tail
 from cdk_personalize_segments.local.functions.platform_log import (
     SUCCESS,
     PlatformLog,
     Report,
 )
-from cdk_personalize_segments.local.functions.runtime_api import (
-    Answer,
-    Event,
-    RuntimeApi,
-)
+from cdk_personalize_segments.local.functions.runtime_api import Answer, Event
 
 _LOOK_SECONDS: Final = 0.1
 INIT_SECONDS: Final = 10.0
 _MEGABYTE: Final = 1024 * 1024
 _READY: Final = Answer(b"")
-
-
-class Host(Protocol):
-    """What a container's runtime runs in."""
-
-    @property
-    def api(self) -> RuntimeApi:
-        """Where it takes its events from."""
-
-    def exit_status(self) -> int | None:
-        """Tell how it ended: below 0 by a signal; None if it runs."""
-
-    def resident_bytes(self) -> int:
-        """Tell how much memory it takes; 0 where that cannot be told."""
-
-    def drain(self) -> None:
-        """Wait until what it has written is logged."""
-
-    def close(self) -> None:
-        """End it."""
 
 
 class Container:

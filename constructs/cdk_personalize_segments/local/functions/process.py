@@ -3,10 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Final, cast
 
+from cdk_personalize_segments.local.functions.host import Setup
 from cdk_personalize_segments.local.functions.output import Output
 from cdk_personalize_segments.local.functions.runtime_api import HttpRuntimeApi
 
@@ -21,23 +21,12 @@ class FunctionProcess:
         api: Where it takes its events from.
     """
 
-    def __init__(
-        self,
-        *,
-        code: Path,
-        libraries: Path,
-        environment: Mapping[str, str],
-        plain: bool,
-        log: Callable[[str], None],
-    ) -> None:
+    def __init__(self, setup: Setup, *, plain: bool) -> None:
         """Start the process.
 
         Args:
-            code: The folder of the function's code.
-            libraries: The folder of what a runtime has besides.
-            environment: The function's variables.
+            setup: What the function has around it.
             plain: Whether to use the plain runtime rather than AWS's.
-            log: Is told each line that it writes.
         """
         self.api = HttpRuntimeApi()
         # Nothing of this Python's own packages but what a runtime has.
@@ -45,22 +34,22 @@ class FunctionProcess:
         command += (
             [str(_PLAIN_RUNTIME)]
             if plain
-            else ["awslambdaric", environment["_HANDLER"]]
+            else ["awslambdaric", setup.environment["_HANDLER"]]
         )
         self._process = subprocess.Popen(  # noqa: S603
             command,
-            cwd=code,
+            cwd=setup.code,
             env={
-                **environment,
+                **setup.environment,
                 "AWS_LAMBDA_RUNTIME_API": self.api.address,
-                "PYTHONPATH": os.pathsep.join((str(code), str(libraries))),
+                "PYTHONPATH": os.pathsep.join(setup.path),
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             bufsize=0,
         )
-        self._output = Output(cast(IO[bytes], self._process.stdout), log)
+        self._output = Output(cast(IO[bytes], self._process.stdout), setup.log)
 
     def exit_status(self) -> int | None:
         """Tell how it ended: below 0 by a signal; None if it runs."""

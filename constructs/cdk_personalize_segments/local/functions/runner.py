@@ -22,8 +22,8 @@ from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.functions.container import (
     INIT_SECONDS,
     Container,
-    Host,
 )
+from cdk_personalize_segments.local.functions.host import Host, Setup
 from cdk_personalize_segments.local.functions.lines import Tail
 from cdk_personalize_segments.local.functions.platform_log import PlatformLog
 from cdk_personalize_segments.local.functions.process import FunctionProcess
@@ -154,6 +154,7 @@ class FunctionRunner:
     def run(
         self,
         function: Function,
+        invoked_arn: str,
         payload: bytes,
         request_id: str | None = None,
         give_up: float | None = None,
@@ -164,6 +165,7 @@ class FunctionRunner:
 
         Args:
             function: The function.
+            invoked_arn: The ARN that it was invoked by.
             payload: The event, as JSON.
             request_id: The id of the request, or None for a new one.
             give_up: Seconds after which the caller is no longer interested.
@@ -175,12 +177,7 @@ class FunctionRunner:
             TimeoutError: The caller gave up; the container is ended.
         """
         limit = min(function.timeout, give_up or function.timeout)
-        event = Event(
-            request_id or str(uuid.uuid4()),
-            f"{function.arn}:{function.version}",
-            payload,
-            limit,
-        )
+        event = Event(request_id or str(uuid.uuid4()), invoked_arn, payload, limit)
         in_process = self._in_process()
         with self._places:
             container = self._take(function, in_process)
@@ -244,24 +241,17 @@ class FunctionRunner:
         now = self._now()
         stream = f"{now:%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
         tail = Tail(self._log_to(function, stream))
-        code = self._unpack(function)
-        environment = self._environment(function, stream)
+        setup = Setup(
+            code=self._unpack(function),
+            libraries=self._libraries,
+            environment=self._environment(function, stream),
+            log=tail.write,
+        )
 
         def start_host() -> Host:
             if in_process:
-                return FunctionThread(
-                    code=code,
-                    libraries=self._libraries,
-                    environment=environment,
-                    log=tail.write,
-                )
-            return FunctionProcess(
-                code=code,
-                libraries=self._libraries,
-                environment=environment,
-                plain=self._plain,
-                log=tail.write,
-            )
+                return FunctionThread(setup)
+            return FunctionProcess(setup, plain=self._plain)
 
         return Container(
             start_host,

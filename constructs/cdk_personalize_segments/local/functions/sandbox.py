@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import cache
 from importlib.machinery import (
     ModuleSpec,
@@ -29,6 +29,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from cdk_personalize_segments.local.functions import isolation
+from cdk_personalize_segments.local.functions.host import Setup
 from cdk_personalize_segments.local.functions.lines import Lines
 
 if TYPE_CHECKING:
@@ -50,31 +51,22 @@ class Sandbox:
         package: The package that its modules are in.
     """
 
-    def __init__(
-        self,
-        *,
-        code: Path,
-        libraries: Path,
-        environment: Mapping[str, str],
-        tell: Callable[[str], None],
-    ) -> None:
+    def __init__(self, setup: Setup) -> None:
         """Set it up.
 
         Args:
-            code: The folder of the function's code.
-            libraries: The folder of what a runtime has besides.
-            environment: The function's variables.
-            tell: Is told each line that it writes.
+            setup: What the function has around it.
         """
+        variables = {**setup.environment, "PYTHONPATH": os.pathsep.join(setup.path)}
         self.environment = {
-            os.fsencode(name): os.fsencode(value) for name, value in environment.items()
+            os.fsencode(name): os.fsencode(value) for name, value in variables.items()
         }
         self.package = f"local_function_{next(_numbers)}_"
-        self._code = str(code)
-        self._libraries = frozenset(each.stem for each in libraries.iterdir())
+        self._code = str(setup.code)
+        self._libraries = frozenset(each.stem for each in setup.libraries.iterdir())
         self._is_own = cache(self._look_for)
-        self._output = Lines(lambda line: tell(self.plain(line)))
-        self._views = self._make_views(libraries)
+        self._output = Lines(lambda line: setup.log(self.plain(line)))
+        self._views = self._make_views(setup.path)
         self._builtins = self._make_builtins()
         _finder.add(self)
         self._logging = self.import_module("logging")
@@ -174,7 +166,7 @@ class Sandbox:
         vars(module)["__builtins__"] = self._builtins
         return module
 
-    def _make_views(self, libraries: Path) -> dict[str, ModuleType]:
+    def _make_views(self, path: list[str]) -> dict[str, ModuleType]:
         """Make what the function has for modules whose contents differ for it."""
 
         def stream(errors: str) -> io.TextIOWrapper:
@@ -193,7 +185,7 @@ class Sandbox:
                 sys,
                 argv=[""],
                 modules=_Modules(self),
-                path=[self._code, str(libraries)],
+                path=path,
                 stdin=io.StringIO(),
                 stdout=stream("strict"),
                 stderr=stream("backslashreplace"),

@@ -2,15 +2,15 @@
 
 import contextlib
 import ctypes
-import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from cdk_personalize_segments.local.functions import isolation
+from cdk_personalize_segments.local.functions.host import Setup
 from cdk_personalize_segments.local.functions.runtime_api import RuntimeApi
 from cdk_personalize_segments.local.functions.sandbox import Sandbox
 
@@ -28,30 +28,14 @@ class FunctionThread:
         api: Where it takes its events from.
     """
 
-    def __init__(
-        self,
-        *,
-        code: Path,
-        libraries: Path,
-        environment: Mapping[str, str],
-        log: Callable[[str], None],
-    ) -> None:
+    def __init__(self, setup: Setup) -> None:
         """Start the thread.
 
         Args:
-            code: The folder of the function's code.
-            libraries: The folder of what a runtime has besides.
-            environment: The function's variables.
-            log: Is told each line that it writes.
+            setup: What the function has around it.
         """
         self.api = RuntimeApi()
-        path = os.pathsep.join((str(code), str(libraries)))
-        self._sandbox = Sandbox(
-            code=code,
-            libraries=libraries,
-            environment={**environment, "PYTHONPATH": path},
-            tell=log,
-        )
+        self._sandbox = Sandbox(setup)
         self._status: int | None = None
         self._thread = threading.Thread(target=self._run, name="function", daemon=True)
         self._thread.start()

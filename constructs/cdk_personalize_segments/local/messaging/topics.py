@@ -42,6 +42,9 @@ _TOPIC: Final = frozenset({"DisplayName", "KmsMasterKeyId", "Policy"})
 _SUBSCRIPTION: Final = frozenset(
     {"FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy"}
 )
+# What an empty value takes away; documented is `{}` for a filter policy.
+# https://docs.aws.amazon.com/sns/latest/dg/example_sns_SetSubscriptionAttributes_section.html
+_REMOVABLE: Final = ("FilterPolicy", "RedrivePolicy")
 _SIGNATURE: Final = "not-signed-by-local-aws"
 _MOST_FILTERED: Final = 5
 
@@ -117,7 +120,12 @@ class Topics:
         ) -> None:
             if name not in _SUBSCRIPTION:
                 raise NotImplementedError(f"the attribute {name} of a subscription")
-            if name == "FilterPolicy" and value:
+            if name in _REMOVABLE and value in ("", "{}"):
+                set_attribute(backend, arn, name, "")
+                # moto would show it, empty.
+                del backend.subscriptions[arn].attributes[name]
+                return
+            if name == "FilterPolicy":
                 _check_filter(value)
             set_attribute(backend, arn, name, value)
 

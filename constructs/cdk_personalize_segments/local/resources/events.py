@@ -6,6 +6,7 @@ from typing import Any, Final
 from cdk_personalize_segments.local.resources.base import (
     Place,
     Properties,
+    ResourceError,
     ResourceType,
     api_tags,
     changed,
@@ -155,8 +156,7 @@ class Schedule(ResourceType):
             "Target.RoleArn",
         }
     )
-    # UpdateSchedule cannot move a schedule to another group.
-    replaced_on = frozenset({"GroupName", "Name"})
+    replaced_on = frozenset({"Name"})
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Create the schedule."""
@@ -167,8 +167,23 @@ class Schedule(ResourceType):
     def update(
         self, place: Place, physical_id: str, old: Properties, new: Properties
     ) -> None:
-        """Put all settings in place of those before."""
-        place.client("scheduler").update_schedule(Name=physical_id, **_schedule(new))
+        """Put all settings in place of those before.
+
+        Raises:
+            ResourceError: It is to be in another group, where AWS looks for it in vain.
+                https://github.com/aws/aws-cdk/issues/34216
+        """
+        client = place.client("scheduler")
+        try:
+            client.update_schedule(Name=physical_id, **_schedule(new))
+        except client.exceptions.ResourceNotFoundException:
+            if "GroupName" not in changed(old, new):
+                raise
+            raise ResourceError(
+                f"Resource of type '{self.type}' with identifier '{physical_id}' was "
+                "not found. A schedule cannot be moved to another group; give it "
+                "another Name as well, and it is replaced"
+            ) from None
 
     def delete(self, place: Place, physical_id: str, old: Properties) -> None:
         """Delete the schedule."""
