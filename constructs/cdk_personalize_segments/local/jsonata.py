@@ -132,7 +132,7 @@ def evaluate(
     if _PLAIN_PATH.fullmatch(text):
         value = _looked_up(text, variables)
         if value is not _UNKNOWN:
-            return value
+            return _as_json(value)
     expression, names = _parsed(text)
     if _MAY_RUN_AWAY.search(text):
         expression.environment.set_runtime_bounds(_LONGEST_SECONDS * 1000, None)
