@@ -203,6 +203,7 @@ class Execution:
             self._future.cancel()
 
     async def _begin(self) -> None:
+        await self._clock.set_up()
         details = with_input(self.input, roleArn=self.machine.role_arn)
         self._history.add(Branch(), "ExecutionStarted", details)
         await self._run(Branch())

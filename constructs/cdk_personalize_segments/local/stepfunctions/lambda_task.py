@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from moto.awslambda.exceptions import UnknownFunctionException
 
 from cdk_personalize_segments.local import functions
 from cdk_personalize_segments.local.functions import Invocation
 from cdk_personalize_segments.local.stepfunctions.access import Access
-from cdk_personalize_segments.local.stepfunctions.errors import TIMEOUT, StateError
+from cdk_personalize_segments.local.stepfunctions.errors import (
+    RUNTIME,
+    TIMEOUT,
+    StateError,
+)
 from cdk_personalize_segments.local.stepfunctions.integrations import (
     INTEGRATIONS,
     LAMBDA_INVOKE,
@@ -104,10 +108,31 @@ def _function_error(payload: bytes) -> StateError:
     return StateError(error_type or "Lambda.Unknown", payload.decode())
 
 
+def _parsed(payload: bytes) -> Any:  # noqa: ANN401
+    """Read what a function returned.
+
+    Raises:
+        StateError: It is no JSON, as when a handler returns bytes or NaN. What Step
+            Functions does then is not documented.
+    """
+    try:
+        return json.loads(payload, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise StateError(
+            RUNTIME,
+            f"the function returned what is no JSON ({error}); return what JSON can "
+            "say, neither other bytes nor NaN or Infinity",
+        ) from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
 def _result(invocation: Invocation, request_id: str) -> dict[str, Any]:
     return {
         "ExecutedVersion": invocation.version,
-        "Payload": json.loads(invocation.payload),
+        "Payload": _parsed(invocation.payload),
         "SdkHttpMetadata": {"HttpStatusCode": 200},
         "SdkResponseMetadata": {"RequestId": request_id},
         "StatusCode": 200,
