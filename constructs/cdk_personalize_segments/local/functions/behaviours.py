@@ -10,13 +10,13 @@ BEHAVIOURS: Final[Mapping[str, str]] = {
         "id. Dead-letter queues and destinations are refused."
     ),
     "clock": (
-        "A handler's own clock, as time.time() and datetime.now(), is the real one, not "
-        "the virtual one: handlers take the time of the account from their event. Its "
-        "log lines have the virtual time as their timestamp."
+        "A handler's own clock, as time.time() and datetime.now(), is the real one: "
+        "handlers take the account's virtual time from their event. Log events have "
+        "the virtual time."
     ),
     "code-folder": (
-        "LAMBDA_TASK_ROOT is one folder for all containers of a zip. It is read-only on "
-        "Lambda; here it can be written to, and what is written stays for others."
+        "LAMBDA_TASK_ROOT is one folder for all containers of a zip. It is read-only "
+        "on Lambda; here it can be written to, and what is written stays for others."
     ),
     "cold-start": (
         "A container starts with a function's first event or when all others are busy, "
@@ -37,8 +37,8 @@ BEHAVIOURS: Final[Mapping[str, str]] = {
     "error-shapes": (
         "What a handler raises, returns that is no JSON, and what ends a runtime are "
         "answered as AWS's runtime and Lambda answer them. Bytes are answered as they "
-        "are; a Task whose function returns no JSON, or NaN, fails with States.Runtime, "
-        "since what Step Functions does then is not documented."
+        "are; a Task whose function returns no JSON, or NaN, fails with "
+        "States.Runtime, since what Step Functions does then is not documented."
     ),
     "event-limits": (
         "Events above 6 MB (1 MB if asynchronous), events that are no JSON and "

@@ -203,9 +203,9 @@ class Execution:
             self._future.cancel()
 
     async def _begin(self) -> None:
-        await self._clock.set_up()
         details = with_input(self.input, roleArn=self.machine.role_arn)
         self._history.add(Branch(), "ExecutionStarted", details)
+        await self._clock.set_up()
         await self._run(Branch())
 
     async def _run(self, branch: Branch) -> None:
