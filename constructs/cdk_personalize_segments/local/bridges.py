@@ -27,6 +27,7 @@ from cdk_personalize_segments.local import (
     times,
 )
 from cdk_personalize_segments.local.errors import LocalAwsError
+from cdk_personalize_segments.local.functions import origins
 from cdk_personalize_segments.local.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def install_all(aws: "LocalAws") -> None:
         cloudformation,
         custom_responses,
         enforcement,
+        origins,
         # Last, so that they look at a request before all others do.
         api,
         control,

@@ -127,6 +127,15 @@ def read_call(environ: "WSGIEnvironment") -> Call:
     )
 
 
+def access_key_of(environ: "WSGIEnvironment") -> str:
+    """Give the access key that a request is signed with, or an empty text.
+
+    Args:
+        environ: The request, as WSGI passes it.
+    """
+    return _signer(environ, dict(parse_qsl(environ.get("QUERY_STRING", ""))))[0]
+
+
 def _signer(
     environ: "WSGIEnvironment", query: Mapping[str, str]
 ) -> tuple[str, str, str]:

@@ -562,6 +562,7 @@ def runners(local_aws, zipped):
             credentials=local_aws.sessions.issue,
             may=lambda *_: False,
             now=lambda: datetime.now(UTC),
+            new_id=local_aws.new_id,
             in_process=lambda: False,
             plain=plain,
         )

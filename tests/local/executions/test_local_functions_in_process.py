@@ -232,6 +232,7 @@ class Way:
             credentials=local_aws.sessions.issue,
             may=lambda *_: True,
             now=local_aws.clock.now,
+            new_id=local_aws.new_id,
             in_process=lambda: in_process,
             plain=options.get("plain"),
         )

@@ -229,6 +229,7 @@ class Execution:
     async def _begin(self) -> None:
         details = with_input(self.input, roleArn=self.machine.role_arn)
         self._history.add(Branch(), "ExecutionStarted", details)
+        await self._clock.set_up()
         await self._run(Branch())
 
     async def _run(self, branch: Branch) -> None:
