@@ -241,10 +241,10 @@ def _as_it_is(value: str) -> str:
 
 
 def _request(environ: "WSGIEnvironment") -> Request:
-    """Give the request as moto has it; the body stays readable."""
-    if not _is_form(environ):
-        return Request({**environ, "wsgi.input": io.BytesIO()})
-    return Request({**environ, "wsgi.input": io.BytesIO(_body(environ))})
+    """Give the request as moto has it, with a form as its body but nothing else."""
+    body = _body(environ) if _is_form(environ) else b""
+    without = {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    return Request({**environ, **without})
 
 
 def _body(environ: "WSGIEnvironment") -> bytes:

@@ -69,11 +69,11 @@ def install(aws: "LocalAws") -> None:
         aws: The local AWS.
     """
 
-    def leave_to_us(*_: object) -> PermissionResult:
-        return PermissionResult.NEUTRAL
+    def decided_here(*_: object) -> PermissionResult:
+        return PermissionResult.PERMITTED
 
     # moto takes a Deny whose condition does not hold for one that does.
-    patching.patch(FakeBucket, "get_permission", leave_to_us)
+    patching.patch(FakeBucket, "get_permission", decided_here)
     aws.add_middleware(lambda application: wsgi(application, aws))
 
 
@@ -326,7 +326,7 @@ def _check_anonymous(needed: Needed) -> None:
 
 def _is_bootstrapped(aws: "LocalAws", session: Session) -> bool:
     role = _role(aws, session.role_arn)
-    return role is not None and _BOOTSTRAP_TAG in role.tags
+    return role is not None and any(tag["Key"] == _BOOTSTRAP_TAG for tag in role.tags)
 
 
 def developer_arn(aws: "LocalAws") -> str:
@@ -406,13 +406,15 @@ def _refuse(
 
 
 _XML: Final = "application/xml"
+# The services whose errors are read as XML, besides S3.
+_QUERY: Final = ("cloudformation", "iam", "sns", "sts")
 
 
 def _error_body(call: Call, code: str, message: str) -> tuple[bytes, str]:
     error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
     if call.service == "s3":
         return f"<Error>{error}</Error>".encode(), _XML
-    if call.service in ("sns", "sts"):
+    if call.service in _QUERY:
         return f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode(), _XML
     answer: Mapping[str, str] = {"__type": _json_code(code), "message": message}
     return json.dumps(answer).encode(), "application/x-amz-json-1.1"
