@@ -429,6 +429,7 @@ class Deployment:
         properties: Mapping[str, Any],
     ) -> None:
         kind = kind_of(declaration)
+        kind.refuse_taken(self._place, properties)
         physical_id = kind.create(self._place, declaration.logical_id, properties)
         verb = "CREATE" if before is None else "UPDATE"
         self._record(
@@ -703,6 +704,10 @@ def with_stack_tags(
 
 
 def _reason(error: Exception) -> str:
+    return " ".join([_message(error), *getattr(error, "__notes__", [])])
+
+
+def _message(error: Exception) -> str:
     if isinstance(error, ClientError):
         details = error.response["Error"]
         return (

@@ -1,5 +1,6 @@
 """Buckets and their policies."""
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
@@ -15,7 +16,7 @@ from cdk_personalize_segments.local.resources.base import (
     changed,
     chosen,
 )
-from cdk_personalize_segments.local.untyped import Client
+from cdk_personalize_segments.local.untyped import Client, Json
 
 _Put: TypeAlias = Callable[[Client, str, Properties], None]
 _Remove: TypeAlias = Callable[[Client, str], object]
@@ -105,7 +106,9 @@ class Bucket(ResourceType):
         )
         if not exists:
             client.create_bucket(Bucket=name, **location)
-        with self.finishing(place, name, new):
+        # What was taken over stays if the rest fails.
+        cleaned = contextlib.nullcontext() if exists else self.finishing(place, name, new)
+        with cleaned:
             self.update(place, name, {}, new)
         return str(name)
 
@@ -143,7 +146,12 @@ class BucketPolicy(ResourceType):
 
     type = "AWS::S3::BucketPolicy"
     honoured = frozenset({"Bucket", "PolicyDocument.*"})
+    named_by = "Bucket"
     replaced_on = frozenset({"Bucket"})
+
+    def find(self, place: Place, new: Properties) -> Json:
+        """Look for a policy on the bucket."""
+        return place.client("s3").get_bucket_policy(**chosen(new, "Bucket"))
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Put the policy on the bucket."""
