@@ -5,6 +5,7 @@ properties out, and do not roll back.
 """
 
 import json
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -65,6 +66,7 @@ _NOT_UPDATABLE: Final = frozenset(
         "UPDATE_ROLLBACK_FAILED",
     }
 )
+_STACK_NAME: Final = re.compile("[a-zA-Z][-a-zA-Z0-9]{0,127}")
 _TEMPLATE: Final = frozenset({"TemplateBody", "TemplateURL", "UsePreviousTemplate"})
 _DEPLOYMENT: Final = _TEMPLATE | {"StackName", "Parameters", "Tags"}
 
@@ -212,7 +214,7 @@ class CloudFormationApi(BaseResponse):
             inputs=inputs,
             tags=tags,
             changes=changes,
-            created=self._region.aws.clock.now(),
+            created=stack.next_moment(),
             status="FAILED" if same else "CREATE_COMPLETE",
             execution_status="UNAVAILABLE" if same else "AVAILABLE",
             adopts=self._get_bool_param("ImportExistingResources", False),
@@ -541,6 +543,12 @@ class CloudFormationApi(BaseResponse):
         return stack
 
     def _new_stack(self, name: str) -> Stack:
+        if not _STACK_NAME.fullmatch(name):
+            raise _invalid(
+                f"1 validation error detected: Value '{name}' at 'stackName' failed to "
+                "satisfy constraint: Member must satisfy regular expression pattern: "
+                f"{_STACK_NAME.pattern}"
+            )
         return self._region.add(name)
 
     def _find_change_set(self) -> ChangeSet:

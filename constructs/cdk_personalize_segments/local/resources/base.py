@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from botocore.exceptions import ClientError
 
+from cdk_personalize_segments.local.resources.coercion import CoercingClient, is_true
 from cdk_personalize_segments.local.untyped import Client, Json
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class Place:
     answers: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Client:
-        """Give a boto3 client, as CloudFormation would use."""
-        return self.aws.client(service, self.region)
+        """Give a boto3 client that takes values as templates have them."""
+        return CoercingClient(self.aws.client(service, self.region))
 
     def arn(self, service: str, resource: str) -> str:
         """Give the ARN of something in this account and Region."""
@@ -187,6 +188,23 @@ def api_tags(properties: Properties) -> list[dict[str, str]]:
 def tag_map(properties: Properties) -> dict[str, str]:
     """Give the tags as a map."""
     return {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
+
+
+def flag(properties: Properties, name: str, *, default: bool) -> bool:
+    """Read a boolean property, which may be text.
+
+    Args:
+        properties: The properties.
+        name: The property.
+        default: What it is if it is not given.
+
+    Raises:
+        ResourceError: It is neither true nor false.
+    """
+    try:
+        return is_true(properties.get(name, default))
+    except ValueError as error:
+        raise ResourceError(f"{name} must be true or false, got {error}") from None
 
 
 def changed(old: Properties, new: Properties) -> set[str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -15,6 +16,7 @@ from cdk_personalize_segments.local.resources.base import (
     api_tags,
     changed,
     chosen,
+    flag,
 )
 from cdk_personalize_segments.local.untyped import Client, Json
 
@@ -44,6 +46,7 @@ _NONCURRENT_TRANSITION: Final = {
     "StorageClass": "StorageClass",
     "TransitionInDays": "NoncurrentDays",
 }
+_NAME: Final = re.compile(r"[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]")
 _RULE: Final = "LifecycleConfiguration.Rules"
 
 
@@ -95,6 +98,7 @@ class Bucket(ResourceType):
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Create the bucket, then set what it has one by one."""
         name = new.get("BucketName") or place.new_name(logical_id, 63).lower()
+        _check_name(name)
         client = place.client("s3")
         exists = _exists(client, name)
         if exists and not place.adopts:
@@ -107,7 +111,9 @@ class Bucket(ResourceType):
         if not exists:
             client.create_bucket(Bucket=name, **location)
         # What was taken over stays if the rest fails.
-        cleaned = contextlib.nullcontext() if exists else self.finishing(place, name, new)
+        cleaned = (
+            contextlib.nullcontext() if exists else self.finishing(place, name, new)
+        )
         with cleaned:
             self.update(place, name, {}, new)
         return str(name)
@@ -170,6 +176,20 @@ class BucketPolicy(ResourceType):
     def delete(self, place: Place, physical_id: str, old: Properties) -> None:
         """Take the policy off the bucket."""
         place.client("s3").delete_bucket_policy(Bucket=physical_id)
+
+
+def _check_name(name: str) -> None:
+    """Check the characters of a name.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/
+    bucketnamingrules.html.
+    """
+    if not _NAME.fullmatch(name):
+        raise ResourceError(
+            f"The specified bucket is not valid: {name}. Bucket names have 3 to 63 "
+            "characters: lowercase letters, numbers, dots and hyphens, with a letter "
+            "or number at both ends"
+        )
 
 
 def _exists(client: Client, bucket: str) -> bool:
@@ -244,12 +264,10 @@ def _put_cors(client: Client, bucket: str, new: Properties) -> None:
 def _put_notification(client: Client, bucket: str, new: Properties) -> None:
     bridge = new["NotificationConfiguration"].get("EventBridgeConfiguration")
     # Without the flag, its default is true.
-    enabled = bridge is not None and bridge.get("EventBridgeEnabled", True)
+    enabled = bridge is not None and flag(bridge, "EventBridgeEnabled", default=True)
     client.put_bucket_notification_configuration(
         Bucket=bucket,
-        NotificationConfiguration=(
-            {"EventBridgeConfiguration": {}} if str(enabled).lower() == "true" else {}
-        ),
+        NotificationConfiguration=({"EventBridgeConfiguration": {}} if enabled else {}),
     )
 
 

@@ -179,7 +179,9 @@ class Schedule(ResourceType):
 
     def find(self, place: Place, new: Properties) -> Json:
         """Look for the schedule in its group."""
-        return place.client("scheduler").get_schedule(**chosen(new, "GroupName", "Name"))
+        return place.client("scheduler").get_schedule(
+            **chosen(new, "GroupName", "Name")
+        )
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Create the schedule."""
