@@ -167,7 +167,7 @@ class ResourceType(ABC):
         except Exception as error:
             try:
                 self.delete(place, physical_id, new)
-            except Exception as other:  # noqa: BLE001
+            except Exception as other:
                 error.add_note(f"{physical_id} is left behind: {other}")
             raise
 

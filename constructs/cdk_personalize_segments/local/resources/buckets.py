@@ -186,9 +186,9 @@ def _check_name(name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ResourceError(
-            f"The specified bucket is not valid: {name}. Bucket names have 3 to 63 "
-            "characters: lowercase letters, numbers, dots and hyphens, with a letter "
-            "or number at both ends"
+            f"InvalidBucketName: the specified bucket is not valid: {name}; names have "
+            "3 to 63 characters: lowercase letters, numbers, dots and hyphens, with a "
+            "letter or number at both ends"
         )
 
 

@@ -149,7 +149,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 @functools.cache
 def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """Compile a pattern, but for those with Java's own classes, as \\p{L}."""
+    r"""Compile a pattern, but for those with Java's own classes, as \p{L}."""
     try:
         return re.compile(pattern)
     except re.error:
