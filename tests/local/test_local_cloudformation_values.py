@@ -286,3 +286,23 @@ def test_each_operation_begins_after_the_one_before(
     since = change_set["CreationTime"]
     assert [each for each in events if each["Timestamp"] < since] == before
     assert len(events) > len(before)
+
+
+def test_roles_need_a_capability(aws: LocalAws, name: str) -> None:
+    client = aws.client("cloudformation")
+    trust = {"Version": "2012-10-17", "Statement": []}
+    role = one("AWS::IAM::Role", AssumeRolePolicyDocument=trust)
+    named = one("AWS::IAM::Role", AssumeRolePolicyDocument=trust, RoleName=name)
+    refused = client.exceptions.InsufficientCapabilitiesException
+    for resources, given, needed in (
+        (role, [], "CAPABILITY_IAM"),
+        (named, ["CAPABILITY_IAM"], "CAPABILITY_NAMED_IAM"),
+    ):
+        with pytest.raises(refused, match=rf"Requires capabilities : \[{needed}\]"):
+            client.create_stack(
+                StackName=name,
+                TemplateBody=json.dumps({"Resources": resources}),
+                Capabilities=given,
+            )
+    with pytest.raises(ClientError, match="does not exist"):
+        client.describe_stacks(StackName=name)
