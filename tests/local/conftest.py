@@ -122,6 +122,18 @@ def aws(local_aws: LocalAws) -> LocalAws:
     return local_aws
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _capabilities(local_aws: LocalAws) -> None:
+    """Let the stacks of tests make roles, unless a test says what they may."""
+
+    def allow(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {"Capabilities": ["CAPABILITY_NAMED_IAM"], **params}
+
+    events = local_aws.client("cloudformation").meta.events
+    for operation in ("CreateChangeSet", "CreateStack", "UpdateStack"):
+        events.register(f"provide-client-params.cloudformation.{operation}", allow)
+
+
 @pytest.fixture(scope="session")
 def list_all(aws: LocalAws) -> Callable[[str, str], list[Any]]:
     """List all there is of a kind, as `list_all("iam", "list_roles")`.

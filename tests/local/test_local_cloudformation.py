@@ -582,9 +582,17 @@ def test_a_resource_cannot_become_one_of_another_type(stack: Stack) -> None:
     assert value_of(stack, "Thing") == "x"
 
 
-def test_a_malformed_output_rolls_back(stack: Stack) -> None:
-    status = stack.create({"P": parameter("x")}, Outputs={"Out": {"Description": "y"}})
+def test_an_output_that_is_no_text_rolls_back(stack: Stack) -> None:
+    status = stack.create({"P": parameter("x")}, Outputs={"Out": {"Value": ["y"]}})
     assert status == "ROLLBACK_COMPLETE"
+    [reason] = [
+        event["ResourceStatusReason"]
+        for event in stack.client.describe_stack_events(StackName=stack.name)[
+            "StackEvents"
+        ]
+        if event["ResourceStatus"] == "ROLLBACK_IN_PROGRESS"
+    ]
+    assert "must evaluate to a String" in reason
 
 
 def test_an_update_changes_adds_replaces_and_removes(stack: Stack) -> None:

@@ -5,6 +5,7 @@ A type is here with all properties that it honours, or the tests fail.
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -220,6 +221,23 @@ CALLED = {
 }
 
 
+# The types whose ids are made up, and policies that are put over those before.
+UNNAMED = {
+    "AWS::CDK::Metadata",
+    "AWS::CloudFormation::CustomResource",
+    "AWS::CloudFormation::WaitConditionHandle",
+    "AWS::IAM::Policy",
+    "AWS::KMS::Key",
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::Lambda::Permission",
+    "AWS::Lambda::Version",
+    "AWS::Logs::QueryDefinition",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+}
+
+
 @pytest.mark.emulates(
     *TYPES,
     *(
@@ -274,7 +292,25 @@ def test_every_type_is_made_changed_replaced_and_deleted(
                 return False
             raise
 
+    def refuse_taken(name: str, physical_id: str) -> None:
+        """Try to make the same again, and see that the first one stays."""
+        template = {"Resources": {"Same": {"Type": name, "Properties": now[name]}}}
+        client.create_stack(
+            StackName=f"{NAME}-{logical[name]}", TemplateBody=json.dumps(template)
+        )
+        events = client.describe_stack_events(StackName=f"{NAME}-{logical[name]}")
+        [reason] = [
+            event["ResourceStatusReason"]
+            for event in events["StackEvents"]
+            if event["ResourceStatus"] == "CREATE_FAILED"
+        ]
+        assert re.search("(?i)already ?exist", reason), (name, reason)
+        client.delete_stack(StackName=f"{NAME}-{logical[name]}")
+        assert is_there(name, physical_id, now[name]), name
+
     first = deploy(client.create_stack)
+    for name in cases.keys() - UNNAMED:
+        refuse_taken(name, first[name])
     before, now = now, {name: case.second or case.first for name, case in cases.items()}
     assert deploy(client.update_stack, before) == first
 

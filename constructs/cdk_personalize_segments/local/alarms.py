@@ -54,6 +54,8 @@ _SUPPRESSION: Final = {
 }
 COMPOSITE_ALARM: Final = _ACTIONS | {"AlarmRule", *_SUPPRESSION}
 """The parameters of PutCompositeAlarm that are honoured."""
+_SHORT_PERIODS: Final = (10, 20, 30)
+_MISSING: Final = ("breaching", "ignore", "missing", "notBreaching")
 _FILTERS: Final = frozenset(
     {"ActionPrefix", "AlarmNamePrefix", "AlarmNames", "AlarmTypes", "StateValue"}
 )
@@ -80,7 +82,32 @@ class AlarmsApi(CloudWatchResponse):
 
     def put_metric_alarm(self) -> ActionResult:
         """PutMetricAlarm."""
+        self._check_metric_alarm()
         return self._put(METRIC_ALARM)
+
+    def _check_metric_alarm(self) -> None:
+        """Check what moto does not.
+
+        Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/
+        API_PutMetricAlarm.html. The texts of these errors are our own.
+        """
+        given = self._get_params()
+        period = given.get("Period")
+        if period is not None and period not in _SHORT_PERIODS and period % 60:
+            raise ValidationError(
+                f"Period must be 10, 20, 30 or a multiple of 60, got {period}"
+            )
+        missing = given.get("TreatMissingData", "missing")
+        if missing not in _MISSING:
+            raise ValidationError(
+                f"TreatMissingData must be one of {', '.join(_MISSING)}, got {missing}"
+            )
+        periods, points = given.get("EvaluationPeriods"), given.get("DatapointsToAlarm")
+        if points is not None and periods is not None and points > periods:
+            raise ValidationError(
+                f"DatapointsToAlarm must be at most EvaluationPeriods, got {points} "
+                f"of {periods}"
+            )
 
     def put_composite_alarm(self) -> ActionResult:
         """PutCompositeAlarm."""

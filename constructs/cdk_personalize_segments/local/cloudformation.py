@@ -5,6 +5,7 @@ properties out, and do not roll back.
 """
 
 import json
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -44,7 +45,6 @@ _NO_CHANGES: Final = (
 # Has no effect in one account that nobody else uses.
 _WITHOUT_EFFECT: Final = frozenset(
     {
-        "Capabilities",
         "ClientRequestToken",
         "ClientToken",
         "DeploymentConfig",
@@ -65,8 +65,10 @@ _NOT_UPDATABLE: Final = frozenset(
         "UPDATE_ROLLBACK_FAILED",
     }
 )
+_STACK_NAME: Final = re.compile("[a-zA-Z][-a-zA-Z0-9]{0,127}")
 _TEMPLATE: Final = frozenset({"TemplateBody", "TemplateURL", "UsePreviousTemplate"})
-_DEPLOYMENT: Final = _TEMPLATE | {"StackName", "Parameters", "Tags"}
+_DEPLOYMENT: Final = _TEMPLATE | {"Capabilities", "StackName", "Parameters", "Tags"}
+_IAM_NAMES: Final = frozenset({"ManagedPolicyName", "RoleName"})
 
 
 class CloudFormation:
@@ -178,6 +180,7 @@ class CloudFormationApi(BaseResponse):
 
     def _change_set(self, stack: Stack) -> ChangeSet:
         template = self._template(stack)
+        self._check_capabilities(template)
         inputs = self._inputs(stack, template)
         tags = self._tags(stack)
         try:
@@ -212,7 +215,7 @@ class CloudFormationApi(BaseResponse):
             inputs=inputs,
             tags=tags,
             changes=changes,
-            created=self._region.aws.clock.now(),
+            created=stack.next_moment(),
             status="FAILED" if same else "CREATE_COMPLETE",
             execution_status="UNAVAILABLE" if same else "AVAILABLE",
             adopts=self._get_bool_param("ImportExistingResources", False),
@@ -293,6 +296,7 @@ class CloudFormationApi(BaseResponse):
         stack = self._new_stack(name)
         try:
             template = self._template(stack)
+            self._check_capabilities(template)
             inputs = self._inputs(stack, template)
             self._check(stack, template, inputs)
         except CloudFormationError:
@@ -307,6 +311,7 @@ class CloudFormationApi(BaseResponse):
         self._accept({*_DEPLOYMENT, "DisableRollback"})
         stack = self._find(self._get_param("StackName"))
         template = self._template(stack)
+        self._check_capabilities(template)
         inputs, tags = self._inputs(stack, template), self._tags(stack)
         scope = self._check(stack, template, inputs)
         if _is_same(stack, template, inputs, tags, scope):
@@ -541,6 +546,12 @@ class CloudFormationApi(BaseResponse):
         return stack
 
     def _new_stack(self, name: str) -> Stack:
+        if not _STACK_NAME.fullmatch(name):
+            raise _invalid(
+                f"1 validation error detected: Value '{name}' at 'stackName' failed to "
+                "satisfy constraint: Member must satisfy regular expression pattern: "
+                f"{_STACK_NAME.pattern}"
+            )
         return self._region.add(name)
 
     def _find_change_set(self) -> ChangeSet:
@@ -569,6 +580,26 @@ class CloudFormationApi(BaseResponse):
             return Template(body)
         except TemplateError as error:
             raise _invalid(str(error)) from None
+
+    def _check_capabilities(self, template: Template) -> None:
+        """Refuse what a template may do to IAM only if a deployment says so.
+
+        Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/
+        API_CreateStack.html ("Capabilities").
+        """
+        iam = [
+            each
+            for each in template.resources.values()
+            if each.type.startswith("AWS::IAM::")
+        ]
+        allowed = {"CAPABILITY_NAMED_IAM"}
+        if not any(_IAM_NAMES & each.properties.keys() for each in iam):
+            allowed.add("CAPABILITY_IAM")
+        if iam and not allowed & {*self._get_param("Capabilities", [])}:
+            raise CloudFormationError(
+                "InsufficientCapabilitiesException",
+                f"Requires capabilities : [{min(allowed)}]",
+            )
 
     def _inputs(self, stack: Stack, template: Template) -> dict[str, str]:
         inputs = {}

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
 
 _CLASSES: Final = ("STANDARD", "INFREQUENT_ACCESS", "DELIVERY")
+# Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/
+# API_PutRetentionPolicy.html.
+_RETENTION_DAYS: Final = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
 _QUERY_DEFINITION: Final = (
     "logGroupNames",
     "name",
@@ -127,6 +133,17 @@ class LogSettingsApi(LogsResponse):
             if each["logGroupName"] == name:
                 self.logs_backend.delete_metric_filter(each["filterName"], name)
         return str(answer)
+
+    def put_retention_policy(self) -> str:
+        """PutRetentionPolicy, for as many days as AWS offers."""
+        days = self._get_param("retentionInDays")
+        if days not in _RETENTION_DAYS:
+            raise ValidationException(
+                f"1 validation error detected: Value '{days}' at 'retentionInDays' "
+                "failed to satisfy constraint: Member must satisfy enum value set: "
+                f"[{', '.join(map(str, _RETENTION_DAYS))}]"
+            )
+        return str(super().put_retention_policy())
 
     def put_log_group_deletion_protection(self) -> str:
         """PutLogGroupDeletionProtection."""

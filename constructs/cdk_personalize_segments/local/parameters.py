@@ -11,6 +11,7 @@ from cdk_personalize_segments.local.untyped import Client, Json
 
 REFERRING: Final = "AWS::SSM::Parameter::Value<"
 """What the types of parameters begin with that stand for others."""
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _SSM_NAME: Final = "AWS::SSM::Parameter::Name"
 
 
@@ -49,8 +50,11 @@ def parameter_values(
 
 
 def _value(name: str, parameter: Mapping[str, Any], text: str, ssm: Client) -> Json:
-    _check(name, parameter, text)
     kind = parameter["Type"]
+    numbers = {"List<Number>": _items(text), "Number": [text]}
+    for number in numbers.get(kind, []):
+        _check_number(name, number)
+    _check(name, parameter, text)
     if kind not in TYPES:
         raise TemplateError(
             f"local AWS does not honour the type {kind} of parameter {name}"
@@ -70,7 +74,22 @@ def _look_up(name: str, parameter_name: str, ssm: Client) -> str:
             f"Unable to fetch parameters [{parameter_name}] from parameter store for "
             f"this account, which parameter {name} stands for."
         ) from None
+    if found["Parameter"]["Type"] == "SecureString":
+        raise TemplateError(
+            f"Parameters [{parameter_name}] referenced by template have types not "
+            "supported by CloudFormation."
+        )
     return str(found["Parameter"]["Value"])
+
+
+def _check_number(name: str, text: str) -> None:
+    """Check a number, which stays as it was written.
+
+    Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/
+    parameters-section-structure.html ("the parameter value becomes a literal string").
+    """
+    if not _NUMBER.fullmatch(text):
+        raise TemplateError(f"Parameter '{name}' must be a number, got {text!r}")
 
 
 def _check(name: str, parameter: Mapping[str, Any], text: str) -> None:
@@ -81,17 +100,12 @@ def _check(name: str, parameter: Mapping[str, Any], text: str) -> None:
     wrong |= len(text) < int(parameter.get("MinLength", 0))
     wrong |= len(text) > int(parameter.get("MaxLength", len(text)))
     if "MinValue" in parameter:
-        wrong |= _number(text) < _number(parameter["MinValue"])
+        wrong |= float(text) < float(parameter["MinValue"])
     if "MaxValue" in parameter:
-        wrong |= _number(text) > _number(parameter["MaxValue"])
+        wrong |= float(text) > float(parameter["MaxValue"])
     if wrong:
         constraint = parameter.get("ConstraintDescription", "is not an allowed value")
         raise TemplateError(f"Parameter '{name}' {constraint}: {text!r}")
-
-
-def _number(text: Json) -> int | float:
-    value = float(text)
-    return int(value) if value.is_integer() else value
 
 
 def _items(text: str) -> list[str]:
@@ -100,8 +114,8 @@ def _items(text: str) -> list[str]:
 
 TYPES: Final[Mapping[str, Callable[[str], Json]]] = {
     "CommaDelimitedList": _items,
-    "List<Number>": lambda text: [_number(item) for item in _items(text)],
-    "Number": _number,
+    "List<Number>": _items,
+    "Number": str,
     "String": str,
     _SSM_NAME: str,
     f"{REFERRING}CommaDelimitedList>": _items,

@@ -6,7 +6,7 @@ the background; the events are the same.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -19,17 +19,20 @@ from cdk_personalize_segments.local.resources.base import (
     changed,
     is_gone,
 )
+from cdk_personalize_segments.local.resources.coercion import UnfitError
 from cdk_personalize_segments.local.templates import (
     Declaration,
     Scope,
     Template,
     TemplateError,
+    text_of,
 )
 
 if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
 
 _STACK_TYPE: Final = "AWS::CloudFormation::Stack"
+_MOMENT: Final = timedelta(milliseconds=1)
 _KEPT: Final = frozenset({"Retain", "RetainExceptOnCreate"})
 
 
@@ -67,6 +70,7 @@ class Stack:
     id: str
     name: str
     created: datetime
+    moment: datetime
     status: str = "REVIEW_IN_PROGRESS"
     status_reason: str | None = None
     template: Template | None = None
@@ -92,6 +96,20 @@ class Stack:
             if "ExportName" in output
         }
 
+    def begin(self) -> None:
+        """Begin an operation, a moment after all that happened to the stack before.
+
+        The clock may stand still, and the CDK CLI tells operations apart by time.
+        """
+        self.moment = self.next_moment()
+
+    def next_moment(self) -> datetime:
+        """Give the time at which another operation would begin."""
+        now = self.aws.clock.now()
+        if not self.events:
+            return now
+        return max(now, self.moment + _MOMENT)
+
     def set_status(self, status: str, reason: str | None = None) -> None:
         """Move to another status, and say so in an event."""
         self.status, self.status_reason = status, reason
@@ -106,6 +124,7 @@ class Stack:
         reason: str | None = None,
     ) -> None:
         """Add an event."""
+        self.moment = max(self.moment, self.aws.clock.now())
         event = {
             "StackId": self.id,
             "EventId": f"{logical_id}-{self.aws.new_id(self.id)}",
@@ -113,7 +132,7 @@ class Stack:
             "LogicalResourceId": logical_id,
             "PhysicalResourceId": physical_id,
             "ResourceType": resource_type,
-            "Timestamp": self.aws.clock.now(),
+            "Timestamp": self.moment,
             "ResourceStatus": status,
         }
         if reason:
@@ -138,11 +157,13 @@ class Region:
     def add(self, name: str) -> Stack:
         """Add an empty stack."""
         resource = f"stack/{name}/{self.aws.new_id(f'stacks of {self.name}')}"
+        now = self.aws.clock.now()
         stack = Stack(
             self.aws,
             id=f"arn:aws:cloudformation:{self.name}:{self.aws.account_id}:{resource}",
             name=name,
-            created=self.aws.clock.now(),
+            created=now,
+            moment=now,
         )
         self.stacks.append(stack)
         return stack
@@ -257,6 +278,7 @@ class Deployment:
         """
         self._region = region
         self._stack = stack
+        stack.begin()
         self._place = Place(region.aws, region.name, stack.name, adopts, stack.id)
         self._resources = dict(stack.resources)
         self._imports: set[str] = set()
@@ -429,6 +451,7 @@ class Deployment:
         properties: Mapping[str, Any],
     ) -> None:
         kind = kind_of(declaration)
+        kind.refuse_taken(self._place, properties)
         physical_id = kind.create(self._place, declaration.logical_id, properties)
         verb = "CREATE" if before is None else "UPDATE"
         self._record(
@@ -461,10 +484,13 @@ class Deployment:
         for key, declared in scope.template.outputs.items():
             if "Condition" in declared and not scope.condition(declared["Condition"]):
                 continue
-            output = {
-                "OutputKey": key,
-                "OutputValue": str(scope.resolve(declared["Value"], self)),
-            }
+            value = scope.resolve(declared["Value"], self)
+            if isinstance(value, list | dict):
+                raise TemplateError(
+                    "Template format error: The Value field of every Outputs member "
+                    f"must evaluate to a String, and that of {key} does not"
+                )
+            output = {"OutputKey": key, "OutputValue": text_of(value)}
             if "Description" in declared:
                 output["Description"] = declared["Description"]
             if "Export" in declared:
@@ -703,6 +729,10 @@ def with_stack_tags(
 
 
 def _reason(error: Exception) -> str:
+    return " ".join([_message(error), *getattr(error, "__notes__", [])])
+
+
+def _message(error: Exception) -> str:
     if isinstance(error, ClientError):
         details = error.response["Error"]
         return (
@@ -711,6 +741,6 @@ def _reason(error: Exception) -> str:
         )
     if isinstance(error, KeyError):
         return f"the property {error.args[0]} is missing"
-    if isinstance(error, (_FailedError, ResourceError, TemplateError)):
+    if isinstance(error, (_FailedError, ResourceError, TemplateError, UnfitError)):
         return str(error)
     return f"{type(error).__name__}: {error}"

@@ -42,6 +42,23 @@ ATTRIBUTES: Final = frozenset(
     }
 )
 """The attributes of resources in templates that are honoured."""
+_OUTPUT: Final = frozenset({"Condition", "Description", "Export", "Value"})
+_PARAMETER: Final = frozenset(
+    {
+        "AllowedPattern",
+        "AllowedValues",
+        "ConstraintDescription",
+        "Default",
+        "Description",
+        "MaxLength",
+        "MaxValue",
+        "MinLength",
+        "MinValue",
+        "NoEcho",
+        "Type",
+    }
+)
+_ALPHANUMERIC: Final = re.compile(r"[A-Za-z0-9]+")
 POLICIES: Final = frozenset({"Delete", "Retain", "RetainExceptOnCreate"})
 """The values of DeletionPolicy and UpdateReplacePolicy that are honoured."""
 _SUB: Final = re.compile(r"\$\{(!?)([^}]+)\}")
@@ -115,6 +132,14 @@ class Template:
             logical_id: _declare(logical_id, declaration)
             for logical_id, declaration in self.content["Resources"].items()
         }
+        for name, parameter in self.parameters.items():
+            _refuse_unknown(f"attribute of parameter {name}:", parameter, _PARAMETER)
+        for name, output in self.outputs.items():
+            _refuse_unknown(f"attribute of output {name}:", output, _OUTPUT)
+            if "Value" not in output:
+                raise TemplateError(
+                    f"Template format error: Output {name} must contain a Value"
+                )
 
     @property
     def description(self) -> str | None:
@@ -151,7 +176,9 @@ class Scope:
     _conditions: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check every rule, and that all references exist."""
+        """Check every rule and condition, and that all references exist."""
+        for name in self.template.content.get("Conditions") or {}:
+            self.condition(name)
         for name, rule in self.template.rules.items():
             self._check_rule(name, rule)
         for declaration in self.active():
@@ -195,21 +222,24 @@ class Scope:
         return CONDITION_FUNCTIONS[name](self, argument)
 
     def _all(self, conditions: list[Any]) -> bool:
-        return all(self._holds(each) for each in conditions)
+        # Every one first, since what is wrong in any of them is refused.
+        held = [self._holds(each) for each in conditions]
+        return all(held)
 
     def _any(self, conditions: list[Any]) -> bool:
-        return any(self._holds(each) for each in conditions)
+        held = [self._holds(each) for each in conditions]
+        return any(held)
 
     def _not(self, conditions: list[Any]) -> bool:
         return not self._holds(conditions[0])
 
     def _equals(self, values: list[Any]) -> bool:
         first, second = (self.resolve(each) for each in values)
-        return _text(first) == _text(second)
+        return text_of(first) == text_of(second)
 
     def _contains(self, argument: list[Any]) -> bool:
         values, value = (self.resolve(each) for each in argument)
-        return _text(value) in [_text(each) for each in values]
+        return text_of(value) in [text_of(each) for each in values]
 
     def _check_rule(self, name: str, rule: Mapping[str, Any]) -> None:
         _refuse_unknown("rule attribute", rule, {"Assertions", "RuleCondition"})
@@ -372,7 +402,7 @@ class Scope:
     def _join(self, argument: list[Any], resources: Resources | None) -> str:
         separator, values = argument
         joined: str = separator.join(
-            _text(each) for each in self._evaluate(values, resources)
+            text_of(each) for each in self._evaluate(values, resources)
         )
         return joined
 
@@ -422,10 +452,10 @@ class Scope:
             if literal:
                 return f"${{{name}}}"
             if name in variables:
-                return _text(self._evaluate(variables[name], resources))
+                return text_of(self._evaluate(variables[name], resources))
             if "." in name:
-                return _text(self._get_att(name, resources))
-            return _text(self._ref(name, resources))
+                return text_of(self._get_att(name, resources))
+            return text_of(self._ref(name, resources))
 
         return _SUB.sub(replace, text)
 
@@ -507,11 +537,29 @@ def _declare(logical_id: str, declaration: Json) -> Declaration:
             f"Template format error: [/Resources/{logical_id}] Every Resources object "
             "must contain a Type member."
         )
+    if not _ALPHANUMERIC.fullmatch(logical_id):
+        raise TemplateError(
+            f"Template format error: Resource name {logical_id} is non alphanumeric."
+        )
+    properties = declaration.get("Properties", {})
+    if not isinstance(properties, dict):
+        raise TemplateError(
+            f"Template format error: [/Resources/{logical_id}/Properties] must be an "
+            "object"
+        )
     _refuse_unknown(f"attribute of resource {logical_id}:", declaration, ATTRIBUTES)
     depends_on = declaration.get("DependsOn", [])
     deletion_policy = declaration.get("DeletionPolicy", "Delete")
     replace_policy = declaration.get("UpdateReplacePolicy", "Delete")
-    for policy in (deletion_policy, replace_policy):
+    for attribute, policy in (
+        ("DeletionPolicy", deletion_policy),
+        ("UpdateReplacePolicy", replace_policy),
+    ):
+        if not isinstance(policy, str):
+            raise TemplateError(
+                f"Template format error: Every {attribute} member must be a string, "
+                f"and that of {logical_id} is not"
+            )
         if policy not in POLICIES:
             raise TemplateError(
                 f"local AWS does not honour the policy {policy} of {logical_id}"
@@ -519,7 +567,7 @@ def _declare(logical_id: str, declaration: Json) -> Declaration:
     return Declaration(
         logical_id=logical_id,
         type=declaration["Type"],
-        properties=declaration.get("Properties") or {},
+        properties=properties,
         depends_on=frozenset(
             [depends_on] if isinstance(depends_on, str) else depends_on
         ),
@@ -559,7 +607,12 @@ def _needed(resources: Resources | None, what: str) -> Resources:
     return resources
 
 
-def _text(value: Json) -> str:
+def text_of(value: Json) -> str:
+    """Write a value as CloudFormation puts it into text.
+
+    Args:
+        value: Text, a number or a boolean.
+    """
     if isinstance(value, bool):
         return str(value).lower()
     return str(value)

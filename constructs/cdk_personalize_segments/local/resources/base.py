@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from botocore.exceptions import ClientError
 
+from cdk_personalize_segments.local.resources.coercion import CoercingClient, is_true
 from cdk_personalize_segments.local.untyped import Client, Json
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class Place:
     answers: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Client:
-        """Give a boto3 client, as CloudFormation would use."""
-        return self.aws.client(service, self.region)
+        """Give a boto3 client that takes values as templates have them."""
+        return CoercingClient(self.aws.client(service, self.region))
 
     def arn(self, service: str, resource: str) -> str:
         """Give the ARN of something in this account and Region."""
@@ -84,6 +85,8 @@ class ResourceType(ABC):
         honoured: The properties that reach the service, where its API shows them, as
             dotted paths through maps and lists; `.*` at the end stands for everything
             below.
+        named_by: The property with the physical name, of a type whose API would change
+            what has that name already instead of refusing it.
         replaced_on: The top-level properties whose change makes a new resource.
         stack_tags: Whether the stack's tags are added to its `Tags`.
         kept: What of it is only kept and read back, though AWS acts on it.
@@ -91,9 +94,40 @@ class ResourceType(ABC):
 
     type: ClassVar[str]
     honoured: ClassVar[frozenset[str]]
+    named_by: ClassVar[str | None] = None
     replaced_on: ClassVar[frozenset[str]] = frozenset()
     stack_tags: ClassVar[bool] = False
     kept: ClassVar[str | None] = None
+
+    def refuse_taken(self, place: Place, new: Properties) -> None:
+        """Refuse an explicit name that something has already, of this stack or not.
+
+        Raises:
+            ResourceError: It exists.
+        """
+        if self.named_by is None or self.named_by not in new:
+            return
+        try:
+            found = self.find(place, new)
+        except ClientError:
+            # There is none, or the call that is to make it says what is wrong.
+            return
+        if found:
+            raise ResourceError(
+                f"Resource of type '{self.type}' with identifier "
+                f"'{new[self.named_by]}' already exists."
+            )
+
+    def find(self, place: Place, new: Properties) -> Json:
+        """Look for what has the declared name, of a type that is `named_by` one.
+
+        Returns:
+            Nothing, or something that is true where it exists.
+
+        Raises:
+            ClientError: There is none.
+        """
+        return None
 
     @abstractmethod
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
@@ -123,11 +157,18 @@ class ResourceType(ABC):
     def finishing(
         self, place: Place, physical_id: str, new: Properties
     ) -> Iterator[None]:
-        """Delete what was made if the rest of its creation fails."""
+        """Delete what was made if the rest of its creation fails.
+
+        The call that makes it must come before: what it refuses was not made, or is
+        somebody else's.
+        """
         try:
             yield
-        except Exception:
-            self.delete(place, physical_id, new)
+        except Exception as error:
+            try:
+                self.delete(place, physical_id, new)
+            except Exception as other:
+                error.add_note(f"{physical_id} is left behind: {other}")
             raise
 
     def unhonoured(self, properties: Json) -> list[str]:
@@ -147,6 +188,23 @@ def api_tags(properties: Properties) -> list[dict[str, str]]:
 def tag_map(properties: Properties) -> dict[str, str]:
     """Give the tags as a map."""
     return {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
+
+
+def flag(properties: Properties, name: str, *, default: bool) -> bool:
+    """Read a boolean property, which may be text.
+
+    Args:
+        properties: The properties.
+        name: The property.
+        default: What it is if it is not given.
+
+    Raises:
+        ResourceError: It is neither true nor false.
+    """
+    try:
+        return is_true(properties.get(name, default))
+    except ValueError as error:
+        raise ResourceError(f"{name} must be true or false, got {error}") from None
 
 
 def changed(old: Properties, new: Properties) -> set[str]:

@@ -1,6 +1,8 @@
 """Buckets and their policies."""
 
+import contextlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -14,8 +16,9 @@ from cdk_personalize_segments.local.resources.base import (
     api_tags,
     changed,
     chosen,
+    flag,
 )
-from cdk_personalize_segments.local.untyped import Client
+from cdk_personalize_segments.local.untyped import Client, Json
 
 _Put: TypeAlias = Callable[[Client, str, Properties], None]
 _Remove: TypeAlias = Callable[[Client, str], object]
@@ -43,6 +46,7 @@ _NONCURRENT_TRANSITION: Final = {
     "StorageClass": "StorageClass",
     "TransitionInDays": "NoncurrentDays",
 }
+_NAME: Final = re.compile(r"[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]")
 _RULE: Final = "LifecycleConfiguration.Rules"
 
 
@@ -94,6 +98,7 @@ class Bucket(ResourceType):
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Create the bucket, then set what it has one by one."""
         name = new.get("BucketName") or place.new_name(logical_id, 63).lower()
+        _check_name(name)
         client = place.client("s3")
         exists = _exists(client, name)
         if exists and not place.adopts:
@@ -105,7 +110,11 @@ class Bucket(ResourceType):
         )
         if not exists:
             client.create_bucket(Bucket=name, **location)
-        with self.finishing(place, name, new):
+        # What was taken over stays if the rest fails.
+        cleaned = (
+            contextlib.nullcontext() if exists else self.finishing(place, name, new)
+        )
+        with cleaned:
             self.update(place, name, {}, new)
         return str(name)
 
@@ -143,7 +152,12 @@ class BucketPolicy(ResourceType):
 
     type = "AWS::S3::BucketPolicy"
     honoured = frozenset({"Bucket", "PolicyDocument.*"})
+    named_by = "Bucket"
     replaced_on = frozenset({"Bucket"})
+
+    def find(self, place: Place, new: Properties) -> Json:
+        """Look for a policy on the bucket."""
+        return place.client("s3").get_bucket_policy(**chosen(new, "Bucket"))
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Put the policy on the bucket."""
@@ -162,6 +176,20 @@ class BucketPolicy(ResourceType):
     def delete(self, place: Place, physical_id: str, old: Properties) -> None:
         """Take the policy off the bucket."""
         place.client("s3").delete_bucket_policy(Bucket=physical_id)
+
+
+def _check_name(name: str) -> None:
+    """Check the characters of a name.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/
+    bucketnamingrules.html.
+    """
+    if not _NAME.fullmatch(name):
+        raise ResourceError(
+            f"InvalidBucketName: the specified bucket is not valid: {name}; names have "
+            "3 to 63 characters: lowercase letters, numbers, dots and hyphens, with a "
+            "letter or number at both ends"
+        )
 
 
 def _exists(client: Client, bucket: str) -> bool:
@@ -236,12 +264,10 @@ def _put_cors(client: Client, bucket: str, new: Properties) -> None:
 def _put_notification(client: Client, bucket: str, new: Properties) -> None:
     bridge = new["NotificationConfiguration"].get("EventBridgeConfiguration")
     # Without the flag, its default is true.
-    enabled = bridge is not None and bridge.get("EventBridgeEnabled", True)
+    enabled = bridge is not None and flag(bridge, "EventBridgeEnabled", default=True)
     client.put_bucket_notification_configuration(
         Bucket=bucket,
-        NotificationConfiguration=(
-            {"EventBridgeConfiguration": {}} if str(enabled).lower() == "true" else {}
-        ),
+        NotificationConfiguration=({"EventBridgeConfiguration": {}} if enabled else {}),
     )
 
 

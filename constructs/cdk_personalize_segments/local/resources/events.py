@@ -12,6 +12,7 @@ from cdk_personalize_segments.local.resources.base import (
     changed,
     chosen,
 )
+from cdk_personalize_segments.local.untyped import Json
 
 _LONGEST_NAME: Final = 64
 _RULE: Final = ("Description", "ScheduleExpression", "State")
@@ -51,33 +52,50 @@ class Rule(ResourceType):
             "Targets.RoleArn",
         }
     )
+    named_by = "Name"
     replaced_on = frozenset({"EventBusName", "Name"})
+
+    def find(self, place: Place, new: Properties) -> Json:
+        """Look for the rule on its bus."""
+        return place.client("events").describe_rule(
+            **chosen(new, "EventBusName", "Name")
+        )
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Put the rule and its targets; on another bus, its id has that as well."""
         name = new.get("Name") or place.new_name(logical_id, _LONGEST_NAME)
         bus = new.get("EventBusName", "default").rpartition("/")[2]
         physical_id = str(name) if bus == "default" else f"{bus}|{name}"
+        self._put_rule(place, physical_id, new)
         with self.finishing(place, physical_id, new):
-            self.update(place, physical_id, {}, new)
+            self._put_targets(place, physical_id, {}, new)
         return physical_id
 
     def update(
         self, place: Place, physical_id: str, old: Properties, new: Properties
     ) -> None:
         """Put the rule and targets in place of those before."""
-        client, place_of = place.client("events"), _place_of(physical_id)
+        self._put_rule(place, physical_id, new)
+        self._put_targets(place, physical_id, old, new)
+
+    def _put_rule(self, place: Place, physical_id: str, new: Properties) -> None:
+        place_of = _place_of(physical_id)
         pattern = (
             {"EventPattern": json.dumps(new["EventPattern"])}
             if "EventPattern" in new
             else {}
         )
-        client.put_rule(
+        place.client("events").put_rule(
             Name=place_of["Rule"],
             EventBusName=place_of["EventBusName"],
             **pattern,
             **chosen(new, *_RULE),
         )
+
+    def _put_targets(
+        self, place: Place, physical_id: str, old: Properties, new: Properties
+    ) -> None:
+        client, place_of = place.client("events"), _place_of(physical_id)
         kept = {target["Id"] for target in new.get("Targets", [])}
         gone = [
             target["Id"]
@@ -156,7 +174,14 @@ class Schedule(ResourceType):
             "Target.RoleArn",
         }
     )
+    named_by = "Name"
     replaced_on = frozenset({"Name"})
+
+    def find(self, place: Place, new: Properties) -> Json:
+        """Look for the schedule in its group."""
+        return place.client("scheduler").get_schedule(
+            **chosen(new, "GroupName", "Name")
+        )
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Create the schedule."""

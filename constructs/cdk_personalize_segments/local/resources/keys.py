@@ -11,9 +11,11 @@ from cdk_personalize_segments.local.resources.base import (
     api_tags,
     changed,
     chosen,
+    flag,
 )
 
 _PENDING_DAYS: Final = 30
+_ALLOWED_DAYS: Final = [str(days) for days in range(7, 31)]
 _FIXED: Final = frozenset({"KeySpec", "KeyUsage"})
 
 
@@ -40,6 +42,7 @@ class Key(ResourceType):
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Create the key, then set what it has one by one."""
+        _check_pending_days(new)
         policy = {"Policy": json.dumps(new["KeyPolicy"])} if "KeyPolicy" in new else {}
         created = place.client("kms").create_key(
             Tags=_tags(new),
@@ -60,6 +63,7 @@ class Key(ResourceType):
         Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/
         aws-resource-kms-key.html ("the update request fails").
         """
+        _check_pending_days(new)
         client = place.client("kms")
         differing = changed(old, new)
         for name in sorted(differing & _FIXED):
@@ -87,7 +91,7 @@ class Key(ResourceType):
 
     def _set_rotation(self, place: Place, key_id: str, new: Properties) -> None:
         client = place.client("kms")
-        if new.get("EnableKeyRotation"):
+        if flag(new, "EnableKeyRotation", default=False):
             client.enable_key_rotation(
                 KeyId=key_id, **chosen(new, "RotationPeriodInDays")
             )
@@ -95,7 +99,7 @@ class Key(ResourceType):
             client.disable_key_rotation(KeyId=key_id)
 
     def _set_state(self, place: Place, key_id: str, new: Properties) -> None:
-        if not new.get("Enabled", True):
+        if not flag(new, "Enabled", default=True):
             place.client("kms").disable_key(KeyId=key_id)
 
     def delete(self, place: Place, physical_id: str, old: Properties) -> None:
@@ -133,6 +137,13 @@ class Alias(ResourceType):
     def delete(self, place: Place, physical_id: str, old: Properties) -> None:
         """Take the name away."""
         place.client("kms").delete_alias(AliasName=physical_id)
+
+
+def _check_pending_days(new: Properties) -> None:
+    """Check what is used only when the key is deleted."""
+    days = new.get("PendingWindowInDays", _PENDING_DAYS)
+    if str(days) not in _ALLOWED_DAYS:
+        raise ResourceError(f"PendingWindowInDays must be between 7 and 30, got {days}")
 
 
 def _tags(properties: Properties) -> list[dict[str, str]]:

@@ -12,6 +12,7 @@ from cdk_personalize_segments.local.resources.base import (
     lower_first,
     tag_map,
 )
+from cdk_personalize_segments.local.untyped import Json
 
 _LONGEST_LOG_GROUP_NAME: Final = 512
 _LONGEST_FILTER_NAME: Final = 512
@@ -122,7 +123,15 @@ class MetricFilter(ResourceType):
             f"{_TRANSFORMATION}.Unit",
         }
     )
+    named_by = "FilterName"
     replaced_on = frozenset({"FilterName", "LogGroupName"})
+
+    def find(self, place: Place, new: Properties) -> Json:
+        """Look for the filter on its log group."""
+        found = place.client("logs").describe_metric_filters(
+            logGroupName=new["LogGroupName"], filterNamePrefix=new["FilterName"]
+        )["metricFilters"]
+        return any(each["filterName"] == new["FilterName"] for each in found)
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Put the filter on its log group."""
@@ -151,7 +160,11 @@ class MetricFilter(ResourceType):
 
 
 class QueryDefinition(ResourceType):
-    """AWS::Logs::QueryDefinition, a saved query."""
+    """AWS::Logs::QueryDefinition, a saved query.
+
+    Its id is made up, so others may have the same name: whether AWS refuses that is not
+    documented.
+    """
 
     type = "AWS::Logs::QueryDefinition"
     kept = "all of it, since queries do not run"

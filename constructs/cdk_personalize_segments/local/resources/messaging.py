@@ -14,6 +14,7 @@ from cdk_personalize_segments.local.resources.base import (
     chosen,
     tag_map,
 )
+from cdk_personalize_segments.local.untyped import Json
 
 # The attributes of a queue, and what each is when a template no longer has it.
 _QUEUE: Final[Mapping[str, str]] = {
@@ -73,8 +74,13 @@ class Queue(ResourceType):
             "VisibilityTimeout",
         }
     )
+    named_by = "QueueName"
     replaced_on = frozenset({"QueueName"})
     stack_tags = True
+
+    def find(self, place: Place, new: Properties) -> Json:
+        """Look for the queue."""
+        return place.client("sqs").get_queue_url(**chosen(new, "QueueName"))
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Create the queue, whose id is its URL."""
@@ -181,8 +187,14 @@ class Topic(ResourceType):
             "TopicName",
         }
     )
+    named_by = "TopicName"
     replaced_on = frozenset({"TopicName"})
     stack_tags = True
+
+    def find(self, place: Place, new: Properties) -> Json:
+        """Look for the topic."""
+        arn = place.arn("sns", new["TopicName"])
+        return place.client("sns").get_topic_attributes(TopicArn=arn)
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Create the topic, whose id is its ARN."""

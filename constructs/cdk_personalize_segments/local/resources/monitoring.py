@@ -11,6 +11,7 @@ from cdk_personalize_segments.local.resources.base import (
     changed,
     chosen,
 )
+from cdk_personalize_segments.local.untyped import Json
 
 _LONGEST_NAME: Final = 255
 _STRUCTURED: Final = frozenset({"Dimensions", "Metrics", "Tags"})
@@ -22,8 +23,16 @@ class _AnyAlarm(ResourceType):
 
     parameters: ClassVar[frozenset[str]]
     put: ClassVar[str]
+    named_by = "AlarmName"
     replaced_on = frozenset({"AlarmName"})
     stack_tags = True
+
+    def find(self, place: Place, new: Properties) -> Json:
+        """Look for the alarm, of either kind: they share their names."""
+        found = place.client("cloudwatch").describe_alarms(
+            AlarmNames=[new["AlarmName"]], AlarmTypes=["CompositeAlarm", "MetricAlarm"]
+        )
+        return found["CompositeAlarms"] or found["MetricAlarms"]
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Put the alarm."""
@@ -107,7 +116,12 @@ class Dashboard(ResourceType):
     type = "AWS::CloudWatch::Dashboard"
     kept = "all of it, since there are no metrics"
     honoured = frozenset({"DashboardBody", "DashboardName"})
+    named_by = "DashboardName"
     replaced_on = frozenset({"DashboardName"})
+
+    def find(self, place: Place, new: Properties) -> Json:
+        """Look for the dashboard."""
+        return place.client("cloudwatch").get_dashboard(**chosen(new, "DashboardName"))
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Put the dashboard."""

@@ -11,6 +11,7 @@ from cdk_personalize_segments.local.resources.base import (
     changed,
     lower_first,
 )
+from cdk_personalize_segments.local.untyped import Json
 
 _LONGEST_NAME: Final = 80
 _SUBSTITUTION: Final = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
@@ -41,7 +42,15 @@ class StateMachine(ResourceType):
         }
     )
     replaced_on = frozenset({"StateMachineName", "StateMachineType"})
+    named_by = "StateMachineName"
     stack_tags = True
+
+    def find(self, place: Place, new: Properties) -> Json:
+        """Look for the state machine, which its API gives back if it is the same."""
+        name = new["StateMachineName"]
+        return place.client("stepfunctions").describe_state_machine(
+            stateMachineArn=place.arn("states", f"stateMachine:{name}")
+        )
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
         """Create the state machine."""
