@@ -197,14 +197,14 @@ def test_what_work_starts_is_not_held_for_it(clock):
     assert clock.start(clock.in_thread(work)).result(10) == "done"
 
 
-def test_what_is_started_while_something_is_set_up_begins_together(clock):
+def test_what_is_started_together_begins_in_the_order_of_the_starts(clock):
     begun = []
 
     async def begin(number):
         await clock.set_up()
         begun.append(number)
 
-    with clock.busy():
+    with clock.together():
         for number in range(3):
             clock.start(begin(number))
         time.sleep(0.02)

@@ -154,37 +154,43 @@ class Clock:
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
-        """Keep the clock from advancing, because something must be set up.
+        """Keep the clock from advancing, because something works or must be set up.
 
-        The executions that are started meanwhile begin together when all is set up, in
-        the order of their starts: so they go the same way every time. Those that a
-        function starts begin at once, since the function may wait for them.
+        What is started meanwhile begins at once, as far as it need not wait.
         """
-        with self._time.lock:
-            self._setting_up += 1
-        try:
-            with self.working():
-                yield
-        finally:
-            with self._time.lock:
-                self._setting_up -= 1
-            self._wake()
-
-    @contextlib.contextmanager
-    def working(self) -> Iterator[None]:
-        """Keep the clock from advancing, because something works."""
         self._time.hold()
         try:
             yield
         finally:
             self._time.release()
 
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Have the executions that are started meanwhile begin together, at the end.
+
+        They begin in the order of their starts, at one instant, however long the starts
+        take: so they go the same way every time. Asynchronous invocations do so too.
+        What a function starts begins at once, since the function may wait for it.
+        """
+        with self._time.lock:
+            self._setting_up += 1
+        try:
+            with self.busy():
+                yield
+        finally:
+            with self._time.lock:
+                self._setting_up -= 1
+            # Functions may work, so that the release has woken nobody.
+            self._wake()
+
     async def set_up(self) -> None:
         """Wait, on the clock, until nothing is being set up."""
         if self._setting_up and not is_nested():
             beginning = asyncio.Event()
             self._beginnings.append(beginning)
-            await beginning.wait()
+            # Time must not pass between the end of that and the beginning of this.
+            with self.busy():
+                await beginning.wait()
 
     def start(
         self, coroutine: Coroutine[Any, Any, _T]

@@ -131,7 +131,7 @@ def run():
             roleArn=role,
             definition=json.dumps({"QueryLanguage": "JSONata", **STATES}),
         )["stateMachineArn"]
-        with aws.clock.busy():
+        with aws.clock.together():
             arns = []
             for number in range(3):
                 arns.append(

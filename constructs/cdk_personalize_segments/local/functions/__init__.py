@@ -135,7 +135,7 @@ def invoke(
     clock, runner = _aws.clock, _runner
 
     def run(begun: Callable[[], None]) -> Answer:
-        with clock.working():
+        with clock.busy():
             return runner.run(function, invoked, payload, request_id, begun)
 
     if give_up is None or give_up >= function.timeout:
