@@ -11,16 +11,9 @@ from botocore.exceptions import ClientError
 
 from cdk_personalize_segments.local import LocalAws
 
+from .test_local_monitoring import ALARM
+
 Deploy = Callable[..., dict[str, str]]
-ALARM: dict[str, Any] = {
-    "ComparisonOperator": "GreaterThanThreshold",
-    "EvaluationPeriods": 1,
-    "MetricName": "Errors",
-    "Namespace": "AWS/Lambda",
-    "Period": 60,
-    "Statistic": "Sum",
-    "Threshold": 1,
-}
 
 
 @pytest.fixture
