@@ -16,7 +16,9 @@ PACKAGE = "cdk_personalize_segments.local"
 MIDDLEWARES = (
     f"{PACKAGE}.api",
     f"{PACKAGE}.cloudformation",
+    f"{PACKAGE}.custom_responses",
     f"{PACKAGE}.enforcement",
+    f"{PACKAGE}.events.s3",
     f"{PACKAGE}.personalize.http",
     f"{PACKAGE}.storage",
 )
@@ -30,7 +32,7 @@ def test_all_middlewares_are_listed(aws: LocalAws) -> None:
     assert found - {f"{PACKAGE}.control"} == set(MIDDLEWARES)
 
 
-def test_marks_name_bridges_that_exist() -> None:
+def test_marks_name_the_bridges_that_exist() -> None:
     marked = {
         name
         for path in TESTS
@@ -39,7 +41,7 @@ def test_marks_name_bridges_that_exist() -> None:
         )
         for name in re.findall(r'"([\w.]+)"', mark)
     }
-    assert marked <= set(BRIDGES)
+    assert marked == set(BRIDGES)
 
 
 @pytest.mark.slow
@@ -48,7 +50,6 @@ def test_a_test_fails_when_the_bridge_is_removed(bridge: str) -> None:
     concerned = [
         str(path) for path in TESTS if f'"{bridge}"' in path.read_text(encoding="utf-8")
     ]
-    assert concerned, f"no test is marked with bridge({bridge!r})"
     options = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist"]
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", *options, OPTION, bridge, *concerned],

@@ -1,6 +1,7 @@
 """The virtual clock."""
 
 import asyncio
+import gc
 import random
 import threading
 import time
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from cdk_personalize_segments.local import outcomes
 from cdk_personalize_segments.local.clock import Clock, iso
 
 START = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
@@ -134,6 +136,81 @@ def test_outcomes_of_threads_come_in_the_order_of_the_calls(clock):
 
     clock.start(all_of_them()).result(5)
     assert finished == [0, 1, 2, 3, 4]
+
+
+def test_cancelled_work_keeps_its_place_and_time_stands_still_until_it_has_ended(
+    clock, caplog
+):
+    came, ended, release = [], [], threading.Event()
+
+    def cancelled():
+        release.wait(5)
+        time.sleep(0.05)
+        ended.append(seconds_since_start(clock))
+        raise ValueError("nobody asks for it any more")
+
+    async def work(name, what):
+        await clock.in_thread(what)
+        came.append((name, len(ended), seconds_since_start(clock)))
+
+    async def all_of_them():
+        first = asyncio.ensure_future(work("first", lambda: time.sleep(0.02)))
+        second = asyncio.ensure_future(work("cancelled", cancelled))
+        third = asyncio.ensure_future(work("third", lambda: None))
+        await first
+        second.cancel()
+        release.set()
+        await asyncio.gather(asyncio.sleep(3600), third)
+
+    clock.start(all_of_them()).result(5)
+    assert came == [("first", 0, 0), ("third", 1, 0)]
+    assert ended == [0]
+    gc.collect()
+    assert not caplog.records
+
+
+def test_an_outcome_is_not_held_for_ever(clock, monkeypatch):
+    """As when a function polls for what comes after a later one."""
+    monkeypatch.setattr(outcomes, "PATIENCE_SECONDS", 0.05)
+    after = threading.Event()
+
+    async def later():
+        await clock.in_thread(lambda: None)
+        after.set()
+
+    async def both():
+        first = asyncio.ensure_future(clock.in_thread(after.wait, 5))
+        await asyncio.gather(first, later())
+        return first.result()
+
+    assert clock.start(both()).result(10)
+
+
+def test_what_work_starts_is_not_held_for_it(clock):
+    """As when a function polls an execution that it has started."""
+
+    def work():
+        with outcomes.coming_from(outcomes.Origin()):
+            started = clock.start(clock.in_thread(lambda: "done"))
+            return started.result(outcomes.PATIENCE_SECONDS / 2)
+
+    assert clock.start(clock.in_thread(work)).result(10) == "done"
+
+
+def test_what_is_started_while_something_is_set_up_begins_together(clock):
+    begun = []
+
+    async def begin(number):
+        await clock.set_up()
+        begun.append(number)
+
+    with clock.busy():
+        for number in range(3):
+            clock.start(begin(number))
+        time.sleep(0.02)
+        assert begun == []
+    clock.settle()
+    assert begun == [0, 1, 2]
 
 
 def test_an_error_of_a_thread_is_raised_to_who_called(clock):

@@ -135,12 +135,14 @@ def test_a_type_that_is_not_honoured_fails_by_name_before_anything_is_made(
             "Data": {"Type": "AWS::S3::Bucket"},
             "Table": {"Type": "AWS::DynamoDB::Table"},
             "Stream": {"Type": "AWS::Kinesis::Stream"},
+            "Pipe": {"Type": "AWS::Pipes::Pipe"},
         }
     )
     assert status == "ROLLBACK_COMPLETE"
     failures = stack.failures()
     assert "AWS::DynamoDB::Table" in failures["Table"]
     assert "AWS::Kinesis::Stream" in failures["Stream"]
+    assert "AWS::Pipes::Pipe" in failures["Pipe"]
     assert "Data" not in failures
     buckets = stack.aws.client("s3").list_buckets()["Buckets"]
     assert not [each for each in buckets if each["Name"].startswith(stack.name)]

@@ -269,7 +269,8 @@ def test_state_machine(deploy: Deploy, local_aws: LocalAws) -> None:
         {
             "AssumeRolePolicyDocument": json.loads(
                 json.dumps(TRUST).replace("lambda", "states")
-            )
+            ),
+            "Policies": [{"PolicyName": "Logs", "PolicyDocument": policy("logs:*")}],
         },
     )
 

@@ -55,11 +55,12 @@ def cases(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         RoleName=f"{NAME}-around",
         AssumeRolePolicyDocument=json.dumps(trust("lambda", "scheduler")),
     )["Role"]
-    iam.put_role_policy(
-        RoleName=role["RoleName"],
-        PolicyName=f"{NAME}-around",
-        PolicyDocument=json.dumps(policy("sqs:*")),
-    )
+    for service in ("logs", "sqs"):
+        iam.put_role_policy(
+            RoleName=role["RoleName"],
+            PolicyName=service,
+            PolicyDocument=json.dumps(policy(f"{service}:*")),
+        )
     for function in (f"{NAME}-around", f"{NAME}-around-2"):
         aws.client("lambda").create_function(
             FunctionName=function,

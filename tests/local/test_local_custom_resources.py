@@ -136,6 +136,7 @@ def deleted(aws: LocalAws) -> list[str]:
     ]
 
 
+@pytest.mark.bridge("cdk_personalize_segments.local.custom_responses")
 @pytest.mark.emulates("AWS::CloudFormation::CustomResource")
 def test_a_custom_resource_is_made_changed_replaced_and_deleted(
     aws: LocalAws, stack: Stack

@@ -60,10 +60,8 @@ def test_what_is_refused_over_connections_is_refused_without(
         client_of("s3", **local_aws.sessions.issue(role)).list_objects_v2(
             Bucket="direct"
         )
-    with pytest.raises(ClientError, match="CreateAlias of lambda is not emulated"):
-        client_of("lambda").create_alias(
-            FunctionName="f", Name="live", FunctionVersion="1"
-        )
+    with pytest.raises(ClientError, match="GetLayerVersion of lambda is not emulated"):
+        client_of("lambda").get_layer_version(LayerName="layer", VersionNumber=1)
 
 
 def test_requests_to_others_are_not_led_here(no_connections):

@@ -18,6 +18,7 @@ ALARM: dict[str, Any] = {
 }
 
 
+@pytest.mark.bridge("moto.cloudwatch.urls.url_paths")
 @pytest.mark.emulates("cloudwatch:SetAlarmState", "cloudwatch:PutMetricAlarm")
 def test_an_alarm_keeps_its_state_and_tags_when_it_is_put_again(aws: LocalAws) -> None:
     client = aws.client("cloudwatch")
@@ -83,6 +84,7 @@ def test_what_an_alarm_would_lose_is_refused(
         )
 
 
+@pytest.mark.bridge("moto.logs.urls.url_paths")
 @pytest.mark.emulates("logs:DeleteLogGroup", "logs:PutLogGroupDeletionProtection")
 def test_a_protected_log_group_is_not_deleted(aws: LocalAws) -> None:
     logs = aws.client("logs")
@@ -95,6 +97,7 @@ def test_a_protected_log_group_is_not_deleted(aws: LocalAws) -> None:
     logs.delete_log_group(logGroupName="kept")
 
 
+@pytest.mark.bridge("moto.logs.metric_filters.MetricFilters.add_filter")
 @pytest.mark.emulates("logs:DisassociateKmsKey", "logs:DescribeLogGroups")
 def test_a_log_group_tells_its_key_class_and_filters(aws: LocalAws) -> None:
     logs = aws.client("logs")
@@ -132,6 +135,10 @@ def test_a_saved_query_that_is_not_there_is_refused(aws: LocalAws) -> None:
         logs.delete_query_definition(queryDefinitionId="none")
 
 
+@pytest.mark.bridge(
+    "moto.kms.responses.KmsResponse.enable_key_rotation",
+    "moto.kms.responses.KmsResponse.get_key_rotation_status",
+)
 def test_the_rotation_period_of_a_key(aws: LocalAws) -> None:
     kms = aws.client("kms")
     key = kms.create_key()["KeyMetadata"]["KeyId"]

@@ -101,6 +101,7 @@ def test_a_deletion_during_a_conditional_write_is_a_conflict(
     assert "ConditionalRequestConflict" in answer
 
 
+@pytest.mark.bridge("moto.s3.models.utcnow")
 def test_older_versions_and_deletions_stay_readable(
     local_aws: LocalAws, bucket: str
 ) -> None:

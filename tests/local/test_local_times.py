@@ -25,6 +25,7 @@ def whole(instant: datetime) -> datetime:
     return instant.replace(microsecond=0)
 
 
+@pytest.mark.bridge("moto.s3.models.FakeBucket.__init__")
 @pytest.mark.emulates("s3:PutObject", "s3:HeadObject", "s3:ListObjectsV2")
 def test_objects_are_of_the_virtual_time(local_aws: LocalAws) -> None:
     s3 = local_aws.client("s3")
@@ -56,6 +57,9 @@ def test_objects_are_of_the_virtual_time(local_aws: LocalAws) -> None:
         assert answer.read() == b"text"
 
 
+@pytest.mark.bridge(
+    "moto.cloudwatch.models.Dashboard.__init__", "moto.core.utils.datetime"
+)
 @pytest.mark.emulates("cloudwatch:ListDashboards")
 def test_every_service_tells_the_virtual_time(
     local_aws: LocalAws, now: datetime
@@ -108,6 +112,7 @@ def test_stacks_and_their_events_are_of_the_virtual_time(
     }
 
 
+@pytest.mark.bridge("moto.sts.models.utcnow")
 def test_temporary_credentials_are_valid_on_this_machine(
     local_aws: LocalAws, now: datetime
 ) -> None:

@@ -7,7 +7,7 @@ and the S3 user guide's "Required permissions for Amazon S3 API operations".
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from cdk_personalize_segments.local import messaging_actions
@@ -310,7 +310,7 @@ def _lambda(call: Call, account: str) -> list[Needed]:
 
 
 def _sts(call: Call, _: str) -> list[Needed]:
-    operation = dict(parse_qsl(call.body.decode())).get("Action", "")
+    operation = call.form.get("Action", "")
     if operation != "GetCallerIdentity":
         raise unmapped(call, operation)
     # Needs no permission.

@@ -1,21 +1,26 @@
 """Which API operations local AWS honours; all others are refused by name.
 
 moto answers many more, but leaves out parameters and effects without a word. An
-operation is added here when a test has shown that it does what AWS does.
+operation is added here when a test has shown that it does what AWS does. Of those that
+are left to moto, `moto_operations` lists the members of the input that count.
 """
 
 import io
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs
 
-from moto.core.request import Request
+from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
+from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import NotFound
 
+from cdk_personalize_segments.local import moto_operations
+from cdk_personalize_segments.local.calls import service_of
 from cdk_personalize_segments.local.personalize.operations import OPERATIONS
+from cdk_personalize_segments.local.untyped import Moto
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -29,12 +34,13 @@ class Service:
 
     Attributes:
         ours: Those that local AWS answers itself.
-        moto: Those that moto answers, as they were found right.
+        moto: Those that moto answers, as they were found right, with the members of
+            their input that count.
         kept: What is only kept and read back, though AWS acts on it.
     """
 
     ours: frozenset[str] = frozenset()
-    moto: frozenset[str] = frozenset()
+    moto: moto_operations.Operations = field(default_factory=dict)
     kept: str | None = None
 
 
@@ -55,71 +61,30 @@ SERVICES: Final[Mapping[str, Service]] = {
     ),
     "cloudwatch": Service(
         ours=_names("DeleteAlarms DescribeAlarms PutCompositeAlarm PutMetricAlarm"),
-        moto=_names(
-            "DeleteDashboards GetDashboard ListDashboards ListTagsForResource "
-            "PutDashboard SetAlarmState TagResource UntagResource"
-        ),
+        moto=moto_operations.CLOUDWATCH,
         kept="alarms and dashboards, since there are no metrics",
     ),
     "ecr": Service(
-        moto=_names(
-            "CreateRepository DeleteLifecyclePolicy DeleteRepository "
-            "DeleteRepositoryPolicy DescribeRepositories GetLifecyclePolicy "
-            "GetRepositoryPolicy PutImageTagMutability PutLifecyclePolicy "
-            "SetRepositoryPolicy"
-        ),
+        moto=moto_operations.ECR,
         kept="repositories, since there are no images",
     ),
     "events": Service(
         ours=_names("PutEvents"),
-        moto=_names(
-            "CreateEventBus DeleteEventBus DeleteRule DescribeEventBus DescribeRule "
-            "DisableRule EnableRule ListEventBuses ListRules ListTagsForResource "
-            "ListTargetsByRule PutRule PutTargets RemoveTargets TagResource "
-            "UntagResource"
-        ),
+        moto=moto_operations.EVENTS,
     ),
     "glue": Service(
-        moto=_names(
-            "BatchCreatePartition BatchGetPartition CreateDatabase CreatePartition "
-            "CreateTable DeleteDatabase DeletePartition DeleteTable GetDatabase "
-            "GetDatabases GetPartition GetPartitions GetTable GetTables "
-            "UpdateDatabase UpdatePartition UpdateTable"
-        ),
+        moto=moto_operations.GLUE,
         kept="databases, tables and partitions, since nothing queries them here",
     ),
-    "iam": Service(
-        moto=_names(
-            "AttachRolePolicy CreatePolicy CreatePolicyVersion CreateRole DeletePolicy "
-            "DeletePolicyVersion DeleteRole DeleteRolePermissionsBoundary "
-            "DeleteRolePolicy DetachRolePolicy GetPolicy GetPolicyVersion GetRole "
-            "GetRolePolicy ListAttachedRolePolicies ListEntitiesForPolicy "
-            "ListPolicies ListPolicyVersions ListRolePolicies ListRoleTags ListRoles "
-            "PutRolePermissionsBoundary PutRolePolicy TagRole UntagRole "
-            "UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription"
-        )
-    ),
+    "iam": Service(moto=moto_operations.IAM),
     "kms": Service(
         ours=_names("EnableKeyRotation GetKeyRotationStatus"),
-        moto=_names(
-            "CreateAlias CreateKey DeleteAlias DescribeKey DisableKey "
-            "DisableKeyRotation EnableKey GetKeyPolicy ListAliases ListKeys "
-            "ListResourceTags PutKeyPolicy ScheduleKeyDeletion TagResource "
-            "UntagResource UpdateAlias UpdateKeyDescription"
-        ),
+        moto=moto_operations.KMS,
         kept="all but the policies of keys, since nothing is encrypted",
     ),
     "lambda": Service(
         ours=_names("Invoke"),
-        moto=_names(
-            "AddPermission CreateAlias CreateEventSourceMapping CreateFunction "
-            "DeleteAlias DeleteEventSourceMapping DeleteFunction GetAlias "
-            "GetEventSourceMapping GetFunction GetFunctionConfiguration GetPolicy "
-            "ListAliases ListEventSourceMappings ListFunctions ListTags "
-            "ListVersionsByFunction PublishVersion RemovePermission TagResource "
-            "UntagResource UpdateAlias UpdateEventSourceMapping UpdateFunctionCode "
-            "UpdateFunctionConfiguration"
-        ),
+        moto=moto_operations.LAMBDA,
     ),
     "logs": Service(
         ours=_names(
@@ -127,67 +92,21 @@ SERVICES: Final[Mapping[str, Service]] = {
             "DescribeLogGroups DescribeQueryDefinitions DisassociateKmsKey "
             "PutLogGroupDeletionProtection PutQueryDefinition"
         ),
-        moto=_names(
-            "CreateLogStream DeleteMetricFilter DeleteRetentionPolicy "
-            "DescribeLogStreams DescribeMetricFilters FilterLogEvents GetLogEvents "
-            "ListTagsForResource PutLogEvents PutMetricFilter PutRetentionPolicy "
-            "TagResource UntagResource"
-        ),
+        moto=moto_operations.LOGS,
         kept="retention, keys, metric filters and saved queries",
     ),
     "personalize": Service(ours=frozenset(OPERATIONS)),
     "s3": Service(
-        moto=_names(
-            "AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket "
-            "CreateMultipartUpload DeleteBucket DeleteBucketCors "
-            "DeleteBucketEncryption "
-            "DeleteBucketLifecycle DeleteBucketOwnershipControls DeleteBucketPolicy "
-            "DeleteBucketTagging DeleteObject DeleteObjects DeletePublicAccessBlock "
-            "GetBucketAcl GetBucketCors GetBucketEncryption "
-            "GetBucketLifecycleConfiguration GetBucketLocation "
-            "GetBucketNotificationConfiguration GetBucketOwnershipControls "
-            "GetBucketPolicy GetBucketTagging GetBucketVersioning GetObject "
-            "GetObjectTagging GetPublicAccessBlock HeadBucket HeadObject ListBuckets "
-            "ListMultipartUploads ListObjectVersions ListObjects ListObjectsV2 "
-            "ListParts PutBucketAcl PutBucketCors PutBucketEncryption "
-            "PutBucketLifecycleConfiguration PutBucketNotificationConfiguration "
-            "PutBucketOwnershipControls "
-            "PutBucketPolicy PutBucketTagging PutBucketVersioning PutObject "
-            "PutObjectTagging PutPublicAccessBlock UploadPart"
-        ),
+        moto=moto_operations.S3,
         kept="lifecycle rules, encryption, ACLs and public access blocks",
     ),
-    "scheduler": Service(
-        moto=_names(
-            "CreateSchedule CreateScheduleGroup DeleteSchedule DeleteScheduleGroup "
-            "GetSchedule GetScheduleGroup ListScheduleGroups ListSchedules "
-            "ListTagsForResource TagResource UntagResource UpdateSchedule"
-        )
-    ),
+    "scheduler": Service(moto=moto_operations.SCHEDULER),
     "sns": Service(
         ours=_names("Publish PublishBatch"),
-        moto=_names(
-            "CreateTopic DeleteTopic GetSubscriptionAttributes GetTopicAttributes "
-            "ListSubscriptions ListSubscriptionsByTopic ListTagsForResource ListTopics "
-            "SetSubscriptionAttributes SetTopicAttributes Subscribe TagResource "
-            "Unsubscribe UntagResource"
-        ),
+        moto=moto_operations.SNS,
     ),
-    "sqs": Service(
-        moto=_names(
-            "ChangeMessageVisibility ChangeMessageVisibilityBatch CreateQueue "
-            "DeleteMessage DeleteMessageBatch DeleteQueue GetQueueAttributes "
-            "GetQueueUrl ListDeadLetterSourceQueues ListQueueTags ListQueues "
-            "PurgeQueue ReceiveMessage SendMessage SendMessageBatch SetQueueAttributes "
-            "TagQueue UntagQueue"
-        )
-    ),
-    "ssm": Service(
-        moto=_names(
-            "AddTagsToResource DeleteParameter DescribeParameters GetParameter "
-            "ListTagsForResource PutParameter RemoveTagsFromResource"
-        )
-    ),
+    "sqs": Service(moto=moto_operations.SQS),
+    "ssm": Service(moto=moto_operations.SSM),
     "stepfunctions": Service(
         ours=_names(
             "DeleteStateMachineVersion DescribeExecution DescribeMapRun "
@@ -197,20 +116,15 @@ SERVICES: Final[Mapping[str, Service]] = {
             "SendTaskFailure SendTaskHeartbeat SendTaskSuccess StartExecution "
             "StopExecution UpdateMapRun ValidateStateMachineDefinition"
         ),
-        moto=_names(
-            "CreateStateMachine DeleteStateMachine "
-            "ListStateMachines ListTagsForResource TagResource UntagResource "
-            "UpdateStateMachine"
-        ),
+        moto=moto_operations.STEPFUNCTIONS,
     ),
-    "sts": Service(moto=_names("AssumeRole GetCallerIdentity")),
+    "sts": Service(moto=moto_operations.STS),
 }
 """The services, as boto3 calls them."""
 
 # Where a signature names a service by another name than boto3 does.
 _CALLED: Final = {"monitoring": "cloudwatch", "states": "stepfunctions"}
-_SIGNED: Final = re.compile(r"/([^/\s]+)/aws4_request")
-_CBOR: Final = re.compile(r"/service/[^/]+/operation/(\w+)")
+_CBOR: Final = re.compile(r"/service/[^/]+/operation/\w+")
 
 
 def install(aws: "LocalAws") -> None:
@@ -234,37 +148,103 @@ def _refusing(application: "WSGIApplication") -> "WSGIApplication":
 
 
 def _check(environ: "WSGIEnvironment") -> None:
-    """Check a request that is signed; those that are not are presigned S3 URLs."""
-    signed = _SIGNED.search(environ.get("HTTP_AUTHORIZATION", ""))
-    if signed is None:
-        return
-    name = _CALLED.get(signed[1], signed[1])
+    signed = service_of(environ)
+    name = _CALLED.get(signed, signed)
     if name not in SERVICES:
         raise NotImplementedError(
             f"{name} is not emulated; there are {', '.join(sorted(SERVICES))}"
         )
-    operation = _operation(name, environ)
+    if _CBOR.fullmatch(environ["PATH_INFO"]):
+        raise NotImplementedError(f"{name} is not emulated in CBOR; send JSON instead")
+    # moto would take from these which service is asked.
+    asks_another = "HTTP_X_AMZ_TARGET" in environ or _is_form(environ)
+    if "HTTP_AUTHORIZATION" not in environ and (asks_another or name != "s3"):
+        raise NotImplementedError("only S3 takes requests without a signature header")
+    operation, placed = _operation(name, environ)
     service = SERVICES[name]
-    if operation not in service.ours | service.moto:
+    if operation.name in service.ours:
+        return
+    if operation.name not in service.moto:
+        raise _not_emulated(name, str(operation.name))
+    others = _members(operation, placed, environ) - service.moto[operation.name]
+    if others:
         raise NotImplementedError(
-            f"{operation} of {name} is not emulated; docs/local-aws.md lists what is"
+            f"{', '.join(sorted(others))} of {operation.name} of {name} is not "
+            "honoured; docs/local-aws.md lists what is"
         )
 
 
-def _operation(service: str, environ: "WSGIEnvironment") -> str:
-    """Tell which operation a request is for."""
-    target = environ.get("HTTP_X_AMZ_TARGET")
-    if target:
-        return str(target.rpartition(".")[2])
-    cbor = _CBOR.fullmatch(environ["PATH_INFO"])
-    if cbor:
-        return cbor[1]
-    if "x-www-form-urlencoded" in environ.get("CONTENT_TYPE", ""):
-        return parse_qs(_body(environ).decode()).get("Action", [""])[0]
+def _not_emulated(service: str, operation: str) -> NotImplementedError:
+    return NotImplementedError(
+        f"{operation} of {service} is not emulated; docs/local-aws.md lists what is"
+    )
+
+
+def _is_form(environ: "WSGIEnvironment") -> bool:
+    return environ[
+        "REQUEST_METHOD"
+    ] == "POST" and "x-www-form-urlencoded" in environ.get("CONTENT_TYPE", "")
+
+
+def _operation(service: str, environ: "WSGIEnvironment") -> tuple[Moto, Moto]:
+    """Tell which operation a request is for, and what its path says."""
     try:
-        return str(get_service_router(service).match(Request(environ))[0].name)
+        return get_service_router(service).match(_request(environ))
     except NotFound:
-        return f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+        target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        asked = target or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+        raise _not_emulated(service, asked) from None
+
+
+def _members(
+    operation: Moto, placed: Moto, environ: "WSGIEnvironment"
+) -> frozenset[str]:
+    """Name the members of an operation's input that a request has."""
+    request = _request(environ)
+    shape = operation.input_shape
+    payload = shape.serialization.get("payload") if shape else None
+    is_stream = payload and shape.members[payload].type_name == "blob"
+    protocol = determine_request_protocol(operation.service_model, request.content_type)
+    parser = PROTOCOL_PARSERS[protocol](operation, _as_it_is, _as_it_is)
+    try:
+        parsed = parser.parse(
+            {
+                "method": request.method,
+                "values": request.values,
+                "headers": _headers(request),
+                # Objects stay where they are, whatever their size.
+                "body": b"" if is_stream else _body(environ),
+                "url_path": request.path,
+                "url_params": placed,
+            }
+        )
+    except (RequestParserError, ValueError, AttributeError):
+        # It is malformed, as moto will tell.
+        return frozenset()
+    return frozenset(name for name, value in parsed.items() if value not in _ABSENT)
+
+
+def _headers(request: Request) -> Headers:
+    """Give the headers, with those that a presigned URL has as parameters."""
+    headers = Headers(request.headers)
+    for name, value in request.args.items():
+        if name.lower().startswith("x-amz-"):
+            headers.setdefault(name, value)
+    return headers
+
+
+_ABSENT: Final[tuple[Moto, ...]] = (None, {}, [])
+
+
+def _as_it_is(value: str) -> str:
+    return value
+
+
+def _request(environ: "WSGIEnvironment") -> Request:
+    """Give the request as moto has it, with a form as its body but nothing else."""
+    body = _body(environ) if _is_form(environ) else b""
+    without = {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    return Request({**environ, **without})
 
 
 def _body(environ: "WSGIEnvironment") -> bytes:

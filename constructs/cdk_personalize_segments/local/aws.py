@@ -61,6 +61,10 @@ class LocalAws:
     against it with `environment`. Nothing here ever calls real AWS. There can be one
     at a time in a process.
 
+    Virtual time is AWS's, not the functions': `time.time()` in a handler is the real
+    time. Handlers that need the account's time take it from their event, as from
+    `$now()` or `$states.context`.
+
     Functions run in processes of their own, as close to Lambda as it gets. With
     `in_process` they run in threads of this process instead, which start many times
     quicker and answer, fail and log alike: with their own environment, credentials,
@@ -70,9 +74,10 @@ class LocalAws:
     - Their memory is not limited, and one that is too slow cannot be killed: its caller
       gets the time-out in time, and the thread ends at its next step in Python.
     - What acts on a whole process is refused by name: `os._exit`, `os.kill`,
-      `os.chdir`, starting processes. The current folder is this process's.
+      `os.chdir`, `signal.signal`, starting processes. The current folder is this
+      process's.
     - The standard library and the SDK are shared, so what a function changes inside
-      their modules, warning filters and signal handlers included, it changes for all.
+      their modules, warning filters included, it changes for all.
       Extension modules that load once in a process load in one function only.
 
     Attributes:

@@ -9,6 +9,7 @@ from moto.moto_api._internal.models import moto_api_backend
 from cdk_personalize_segments.local import (
     alarms,
     api,
+    assumed_roles,
     cloudformation,
     control,
     custom_responses,
@@ -16,6 +17,7 @@ from cdk_personalize_segments.local import (
     events,
     function_configuration,
     functions,
+    key_policies,
     key_rotation,
     log_settings,
     messaging,
@@ -23,11 +25,13 @@ from cdk_personalize_segments.local import (
     patching,
     personalize,
     s3_answers,
+    s3_requests,
     stepfunctions,
     storage,
     times,
 )
 from cdk_personalize_segments.local.errors import LocalAwsError
+from cdk_personalize_segments.local.functions import origins
 from cdk_personalize_segments.local.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -49,7 +53,10 @@ def install_all(aws: "LocalAws") -> None:
         times,
         storage,
         s3_answers,
+        s3_requests,
         alarms,
+        assumed_roles,
+        key_policies,
         key_rotation,
         log_settings,
         parameter_patterns,
@@ -62,6 +69,7 @@ def install_all(aws: "LocalAws") -> None:
         cloudformation,
         custom_responses,
         enforcement,
+        origins,
         # Last, so that they look at a request before all others do.
         api,
         control,

@@ -73,6 +73,11 @@ class Call:
         return dict(parse_qsl(self.body.decode()))
 
     @property
+    def assumes(self) -> bool:
+        """Whether it is to assume a role."""
+        return self.service == "sts" and self.form.get("Action") == "AssumeRole"
+
+    @property
     def bucket(self) -> str:
         """The bucket of an S3 request, by host or by path."""
         return self._place[0]
@@ -125,6 +130,30 @@ def read_call(environ: "WSGIEnvironment") -> Call:
         headers=headers,
         body=_body(environ, service, query),
     )
+
+
+def access_key_of(environ: "WSGIEnvironment") -> str:
+    """Give the access key that a request is signed with, or an empty text.
+
+    Args:
+        environ: The request, as WSGI passes it.
+    """
+    return _signer(environ, _query(environ))[0]
+
+
+def service_of(environ: "WSGIEnvironment") -> str:
+    """Tell which service a request is for, by its signature.
+
+    Those without one are for S3: other services take none.
+
+    Args:
+        environ: The request, as WSGI passes it.
+    """
+    return _signer(environ, _query(environ))[2]
+
+
+def _query(environ: "WSGIEnvironment") -> dict[str, str]:
+    return dict(parse_qsl(environ.get("QUERY_STRING", "")))
 
 
 def _signer(

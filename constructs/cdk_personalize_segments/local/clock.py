@@ -15,10 +15,12 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 
+from cdk_personalize_segments.local.outcomes import Outcomes, is_nested
+
 _T = TypeVar("_T")
-_WORKERS: Final = 32
 # Seconds that make no difference: sums of them are not exact.
 _RESOLUTION_SECONDS: Final = 1e-6
 
@@ -67,14 +69,13 @@ class Clock:
             microsecond=start.microsecond // 1000 * 1000
         )
         self._time = _VirtualTime(speed)
-        self._loop = _VirtualLoop(self._time)
+        self._outcomes = Outcomes(self._wake)
+        # How many set something up, and what is to begin when they have.
+        self._setting_up = 0
+        self._beginnings: list[asyncio.Event] = []
+        self._loop = _VirtualLoop(self._time, self._go_on, self._outcomes.patience)
         self._time.wake = self._wake
-        self._workers = concurrent.futures.ThreadPoolExecutor(
-            _WORKERS, thread_name_prefix="clock-worker"
-        )
         self._time.due = self._due
-        self._turn = asyncio.Event()
-        self._turn.set()
         self._ends: list[Callable[[], None]] = []
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="clock", daemon=True
@@ -153,12 +154,37 @@ class Clock:
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
-        """Keep the clock from advancing, because something works or must be set up."""
+        """Keep the clock from advancing, because something must be set up.
+
+        The executions that are started meanwhile begin together when all is set up, in
+        the order of their starts: so they go the same way every time. Those that a
+        function starts begin at once, since the function may wait for them.
+        """
+        with self._time.lock:
+            self._setting_up += 1
+        try:
+            with self.working():
+                yield
+        finally:
+            with self._time.lock:
+                self._setting_up -= 1
+            self._wake()
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Keep the clock from advancing, because something works."""
         self._time.hold()
         try:
             yield
         finally:
             self._time.release()
+
+    async def set_up(self) -> None:
+        """Wait, on the clock, until nothing is being set up."""
+        if self._setting_up and not is_nested():
+            beginning = asyncio.Event()
+            self._beginnings.append(beginning)
+            await beginning.wait()
 
     def start(
         self, coroutine: Coroutine[Any, Any, _T]
@@ -183,24 +209,17 @@ class Clock:
         """Do work that blocks, from a coroutine on the clock, while time stands still.
 
         Works run side by side, but their outcomes come in the order of the calls,
-        whichever is ready first: so every run goes the same way.
+        whichever is ready first: so every run goes the same way. Work goes on when its
+        caller is cancelled, and time stands still until it has ended.
 
         Args:
             work: What to call, in a thread.
             *args: What to call it with.
         """
-        before, self._turn = self._turn, asyncio.Event()
-        own = self._turn
-        try:
-            with self.busy():
-                work_done = self._loop.run_in_executor(
-                    self._workers, lambda: work(*args)
-                )
-                await asyncio.wait([work_done])
-                await before.wait()
-                return work_done.result()
-        finally:
-            own.set()
+        call = self._outcomes.call(partial(work, *args))
+        self._time.hold()
+        result: _T = await call.outcome()
+        return result
 
     def on_stop(self, end: Callable[[], None]) -> None:
         """Have something ended together with the clock, before it stops.
@@ -219,8 +238,29 @@ class Clock:
         asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._outcomes.stop()
         self._loop.close()
+
+    def _go_on(self) -> bool:
+        """Let happen what comes next now; tell whether anything does.
+
+        The loop has nothing else to do.
+        """
+        for _ in self._outcomes.begin():
+            self._time.release()
+        if self._beginnings and not self._setting_up:
+            beginnings, self._beginnings = self._beginnings, []
+            for beginning in beginnings:
+                beginning.set()
+            return True
+        call = self._outcomes.next()
+        if call is None:
+            return False
+        if not call.turn.cancelled():
+            call.turn.set_result(None)
+        # Not before its caller has gone on.
+        self._loop.call_soon(self._time.release)
+        return True
 
     def _due(self, deadline: "Deadline") -> None:
         self._loop.call_soon(deadline.happen)
@@ -357,9 +397,14 @@ class _VirtualTime:
 class _VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop that takes its time from a clock."""
 
-    def __init__(self, virtual_time: _VirtualTime) -> None:
+    def __init__(
+        self,
+        virtual_time: _VirtualTime,
+        go_on: Callable[[], bool],
+        patience: Callable[[], float | None],
+    ) -> None:
         self._virtual_time = virtual_time
-        super().__init__(_WaitingSelector(virtual_time))
+        super().__init__(_WaitingSelector(virtual_time, go_on, patience))
         # What is due counts as due from so many seconds before. With the nanosecond
         # of asyncio, nothing would be due any more after about a hundred days, where
         # floats are further apart than that.
@@ -372,18 +417,29 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
 class _WaitingSelector(selectors.DefaultSelector):
     """Where the loop waits for its next deadline, and so where time passes."""
 
-    def __init__(self, virtual_time: _VirtualTime) -> None:
+    def __init__(
+        self,
+        virtual_time: _VirtualTime,
+        go_on: Callable[[], bool],
+        patience: Callable[[], float | None],
+    ) -> None:
         super().__init__()
         self._time = virtual_time
+        self._go_on = go_on
+        self._patience = patience
 
     def select(
         self, timeout: float | None = None
     ) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout > 0:
+            ready = super().select(0)
+            if ready or self._go_on():
+                self._time.fire_due()
+                return ready
             with self._time.lock:
                 if self._time.holders:
                     # A release, or anything new, interrupts the wait.
-                    timeout = None
+                    timeout = self._patience()
                 else:
                     # Whoever released the clock has left its results here before.
                     ready = super().select(0)

@@ -1,8 +1,10 @@
-"""Holds functions to their roles: every request of a role session is evaluated.
+"""Holds role sessions to their roles: every request of one is evaluated.
 
 Policies are read from moto's IAM and the resources at each request. Requests with
-credentials that no function was given are the developer's, who may do everything. A
-service or an operation whose actions are not known here is refused by name.
+other credentials are the developer's, who may do everything, and so may sessions of the
+roles that the CDK bootstraps for its own CLI: they call what no pipeline does. Requests
+to S3 without credentials need a bucket's policy that allows everybody. A service or an
+operation whose actions are not known here is refused by name.
 
 Local requests count as made over TLS, so that buckets that demand it work.
 """
@@ -35,13 +37,15 @@ from cdk_personalize_segments.local.policies import (
     evaluate,
 )
 from cdk_personalize_segments.local.resource_policies import bucket, policies_of
+from cdk_personalize_segments.local.sessions import Session
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from cdk_personalize_segments.local.aws import LocalAws
 
-_SESSION: Final = "local"
+# Marks the roles that the CDK CLI assumes, in the template that it bootstraps from.
+_BOOTSTRAP_TAG: Final = "aws-cdk:bootstrap-role"
 # What every request has, whoever makes it.
 _COMMON: Final = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
 # Whose policy it is, by the service in the ARN.
@@ -65,11 +69,11 @@ def install(aws: "LocalAws") -> None:
         aws: The local AWS.
     """
 
-    def leave_to_us(*_: object) -> PermissionResult:
-        return PermissionResult.NEUTRAL
+    def decided_here(*_: object) -> PermissionResult:
+        return PermissionResult.PERMITTED
 
     # moto takes a Deny whose condition does not hold for one that does.
-    patching.patch(FakeBucket, "get_permission", leave_to_us)
+    patching.patch(FakeBucket, "get_permission", decided_here)
     aws.add_middleware(lambda application: wsgi(application, aws))
 
 
@@ -85,12 +89,8 @@ def wsgi(application: "WSGIApplication", aws: "LocalAws") -> "WSGIApplication":
         environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         call = read_call(environ)
-        role_arn = aws.sessions.role_of(call.access_key) if call.access_key else None
-        if role_arn is None:
-            return application(environ, start_response)
         try:
-            for needed in needed_by(call, aws.account_id):
-                _check_needed(aws, role_arn, needed)
+            _check_call(aws, call)
         except AccessDenied as denied:
             return _refuse(call, start_response, "AccessDenied", str(denied))
         except (UnmappedRequestError, UnsupportedPolicyError) as error:
@@ -100,6 +100,18 @@ def wsgi(application: "WSGIApplication", aws: "LocalAws") -> "WSGIApplication":
     return enforced
 
 
+def _check_call(aws: "LocalAws", call: Call) -> None:
+    session = aws.sessions.of(call.access_key) if call.access_key else None
+    if call.assumes:
+        _check_assumed(aws, call, session)
+    elif not call.access_key:
+        for needed in needed_by(call, aws.account_id):
+            _check_anonymous(needed)
+    elif session is not None and not _is_bootstrapped(aws, session):
+        for needed in needed_by(call, aws.account_id):
+            _check_needed(aws, session, needed)
+
+
 def check(
     aws: "LocalAws",
     *,
@@ -107,6 +119,7 @@ def check(
     action: str,
     resource: str,
     context: Context | None = None,
+    session: Session | None = None,
 ) -> None:
     """Check that a role may do something.
 
@@ -119,6 +132,7 @@ def check(
         action: Like `s3:GetObject`.
         resource: The ARN, or `*` where the action has no resource.
         context: Condition keys besides those that every request has.
+        session: Who acts as the role; None for a service that does.
 
     Raises:
         AccessDenied: It may not.
@@ -127,21 +141,9 @@ def check(
     role = _role(aws, role_arn)
     if role is None:
         raise AccessDenied(f"The role {role_arn} does not exist.")
-    session = _session_arn(role_arn)
-    request = Request(
-        action,
-        resource,
-        {
-            **_COMMON,
-            "aws:PrincipalArn": role_arn,
-            "aws:PrincipalAccount": aws.account_id,
-            "aws:PrincipalType": "AssumedRole",
-            "aws:RequestedRegion": aws.region,
-            "aws:ResourceAccount": aws.account_id,
-            **(context or {}),
-        },
-    )
-    principal = Principal("AWS", frozenset({role_arn, session}), aws.account_id)
+    actor = (session or Session(role_arn)).arn
+    request = Request(action, resource, _context(aws, role_arn, context))
+    principal = Principal("AWS", frozenset({role_arn, actor}), aws.account_id)
     by_role = evaluate(_identity_policies(role), request)
     by_resource = evaluate(policies_of(resource), request, principal)
     boundary = _boundary(aws, role)
@@ -157,9 +159,21 @@ def check(
     else:
         reason = f"because no identity-based policy allows the {action} action"
     raise AccessDenied(
-        f"User: {session} is not authorized to perform: {action} on resource: "
+        f"User: {actor} is not authorized to perform: {action} on resource: "
         f"{resource} {reason}"
     )
+
+
+def _context(aws: "LocalAws", role_arn: str, context: Context | None) -> Context:
+    return {
+        **_COMMON,
+        "aws:PrincipalArn": role_arn,
+        "aws:PrincipalAccount": aws.account_id,
+        "aws:PrincipalType": "AssumedRole",
+        "aws:RequestedRegion": aws.region,
+        "aws:ResourceAccount": aws.account_id,
+        **(context or {}),
+    }
 
 
 def check_bucket_policy(
@@ -267,19 +281,77 @@ def check_assumable(
         )
 
 
-def _check_needed(aws: "LocalAws", role_arn: str, needed: Needed) -> None:
+def _check_assumed(aws: "LocalAws", call: Call, session: Session | None) -> None:
+    """Check that the developer, or a session, may assume a role.
+
+    A trust policy that names the session's role is enough; one that names the account
+    leaves it to the policies of that role, and lets the developer.
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    """
+    role_arn = call.form.get("RoleArn", "")
+    role = _role(aws, role_arn)
+    actor = session.arn if session else developer_arn(aws)
+    denied = AccessDenied(
+        f"User: {actor} is not authorized to perform: sts:AssumeRole on resource: "
+        f"{role_arn}"
+    )
+    if role is None:
+        raise denied
+    context = {
+        f"sts:{name}": call.form[name]
+        for name in ("ExternalId", "RoleSessionName")
+        if name in call.form
+    }
+    caller = session.role_arn if session else actor
+    request = Request("sts:AssumeRole", role_arn, _context(aws, caller, context))
+    trust, names = [role.assume_role_policy_document], {actor, caller}
+    by_name = Principal("AWS", frozenset(names), aws.account_id)
+    root = f"arn:{get_partition(aws.region)}:iam::{aws.account_id}:root"
+    by_account = Principal(
+        "AWS", frozenset({*names, aws.account_id, root}), aws.account_id
+    )
+    if evaluate(trust, request, by_account) is not Verdict.ALLOWED:
+        raise denied
+    named = evaluate(trust, request, by_name) is Verdict.ALLOWED
+    if session is not None and not named and not _is_bootstrapped(aws, session):
+        _check_needed(aws, session, Needed("sts:AssumeRole", role_arn, context))
+
+
+def _check_anonymous(needed: Needed) -> None:
+    request = Request(needed.action, needed.resource, {**_COMMON, **needed.context})
+    nobody = Principal("AWS", frozenset())
+    if evaluate(policies_of(needed.resource), request, nobody) is not Verdict.ALLOWED:
+        raise AccessDenied("Access Denied")
+
+
+def _is_bootstrapped(aws: "LocalAws", session: Session) -> bool:
+    role = _role(aws, session.role_arn)
+    return role is not None and any(tag["Key"] == _BOOTSTRAP_TAG for tag in role.tags)
+
+
+def developer_arn(aws: "LocalAws") -> str:
+    """Name the developer as GetCallerIdentity does.
+
+    Args:
+        aws: The local AWS.
+    """
+    return f"arn:{get_partition(aws.region)}:sts::{aws.account_id}:user/moto"
+
+
+def _check_needed(aws: "LocalAws", session: Session, needed: Needed) -> None:
     check(
         aws,
-        role_arn=role_arn,
+        role_arn=session.role_arn,
         action=needed.action,
         resource=needed.resource,
         context=needed.context,
+        session=session,
     )
     if needed.action == "s3:GetObject":
-        _check_absence(aws, role_arn, needed.resource)
+        _check_absence(aws, session, needed.resource)
 
 
-def _check_absence(aws: "LocalAws", role_arn: str, object_arn: str) -> None:
+def _check_absence(aws: "LocalAws", session: Session, object_arn: str) -> None:
     """Let only those who may list a bucket learn that an object is not there.
 
     S3 decides as if the key were the prefix of a listing: so people observed who
@@ -289,13 +361,8 @@ def _check_absence(aws: "LocalAws", role_arn: str, object_arn: str) -> None:
     holder = bucket(bucket_arn.partition(":s3:::")[2])
     found = holder.keys.get(key) if holder is not None else True
     if found is None or isinstance(found, FakeDeleteMarker):
-        check(
-            aws,
-            role_arn=role_arn,
-            action="s3:ListBucket",
-            resource=bucket_arn,
-            context={"s3:prefix": key},
-        )
+        needed = Needed("s3:ListBucket", bucket_arn, {"s3:prefix": key})
+        _check_needed(aws, session, needed)
 
 
 def _role(aws: "LocalAws", role_arn: str) -> Any:  # noqa: ANN401
@@ -326,12 +393,6 @@ def _boundary(aws: "LocalAws", role: Any) -> list[str]:  # noqa: ANN401
     return [_document(_iam(aws).get_policy(role.permissions_boundary_arn))]
 
 
-def _session_arn(role_arn: str) -> str:
-    head, _, name = role_arn.partition(":role/")
-    arn = head.replace(":iam:", ":sts:", 1)
-    return f"{arn}:assumed-role/{name.rpartition('/')[2]}/{_SESSION}"
-
-
 def _refuse(
     call: Call, start_response: "StartResponse", code: str, message: str
 ) -> Iterable[bytes]:
@@ -345,13 +406,15 @@ def _refuse(
 
 
 _XML: Final = "application/xml"
+# The services whose errors are read as XML, besides S3.
+_QUERY: Final = ("cloudformation", "iam", "sns", "sts")
 
 
 def _error_body(call: Call, code: str, message: str) -> tuple[bytes, str]:
     error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
     if call.service == "s3":
         return f"<Error>{error}</Error>".encode(), _XML
-    if call.service in ("sns", "sts"):
+    if call.service in _QUERY:
         return f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode(), _XML
     answer: Mapping[str, str] = {"__type": _json_code(code), "message": message}
     return json.dumps(answer).encode(), "application/x-amz-json-1.1"

@@ -33,11 +33,12 @@ from cdk_personalize_segments.local.untyped import Json
 _Node: TypeAlias = Any
 
 _LONGEST_SECONDS: Final = 5
-_ADDED: Final = frozenset({"hash", "parse", "partition", "random", "range", "uuid"})
+ADDED: Final = frozenset({"hash", "parse", "partition", "random", "range", "uuid"})
+"""The functions that Step Functions adds to those of JSONata."""
 _NOT_ON_AWS: Final = frozenset({"eval"})
 # What JSONata has too, but with another clock, another chance.
 _REPLACED: Final = frozenset({"millis", "now", "shuffle"})
-_OWN: Final = _ADDED | _REPLACED
+_OWN: Final = ADDED | _REPLACED
 _NAMES: Final = re.compile(r"\$(\w+)")
 _PLAIN_PATH: Final = re.compile(r"\$[A-Za-z_]\w*(\.(?!(and|in|or)\b)[A-Za-z_]\w*)*")
 _UNKNOWN: Final = object()
@@ -47,7 +48,7 @@ _MAY_RUN_AWAY: Final = re.compile("function|λ")
 _INTERNAL: Final = frozenset({"clone"})
 FUNCTIONS: Final = (
     frozenset(Jsonata.static_frame.bindings) - _NOT_ON_AWS - _INTERNAL
-) | _ADDED
+) | ADDED
 """The functions that expressions can call, without their `$`."""
 _HASHES: Final = {
     "MD5": "md5",
@@ -131,7 +132,7 @@ def evaluate(
     if _PLAIN_PATH.fullmatch(text):
         value = _looked_up(text, variables)
         if value is not _UNKNOWN:
-            return value
+            return _as_json(value)
     expression, names = _parsed(text)
     if _MAY_RUN_AWAY.search(text):
         expression.environment.set_runtime_bounds(_LONGEST_SECONDS * 1000, None)

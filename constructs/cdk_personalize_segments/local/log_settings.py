@@ -1,19 +1,25 @@
 """What moto's CloudWatch Logs lacks: settings of log groups, and saved queries.
 
 moto forgets a log group's class and protection, cannot change its key, has no query
-definitions, and puts a metric filter a second time instead of changing it.
+definitions, puts a metric filter a second time instead of changing it, and takes most
+filter patterns for those that everything matches.
 """
 
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from moto.logs import urls
-from moto.logs.exceptions import ResourceNotFoundException, ValidationException
+from moto.logs import models, urls
+from moto.logs.exceptions import (
+    InvalidParameterException,
+    ResourceNotFoundException,
+    ValidationException,
+)
 from moto.logs.metric_filters import MetricFilters
 from moto.logs.models import logs_backends
 from moto.logs.responses import LogsResponse
 
 from cdk_personalize_segments.local import patching
+from cdk_personalize_segments.local.log_patterns import PatternError, read_pattern
 from cdk_personalize_segments.local.untyped import Moto
 
 if TYPE_CHECKING:
@@ -60,7 +66,16 @@ def install(aws: "LocalAws") -> None:
         )
 
     patching.patch(urls, "url_paths", {"{0}/$": Api.dispatch})
+    patching.patch(models, "EventMessageFilter", PatternFilter)
     patching.patch(MetricFilters, "add_filter", add_filter)
+
+
+class PatternFilter:
+    """What moto asks whether a line matches a pattern."""
+
+    def __init__(self, pattern: str | None) -> None:
+        """Read the pattern; None, which all lines match, counts as the empty one."""
+        self.matches = read_pattern(pattern or "")
 
 
 class LogSettingsApi(LogsResponse):
@@ -160,6 +175,25 @@ class LogSettingsApi(LogsResponse):
         if group is None:
             raise ResourceNotFoundException
         return group
+
+    # --- Filters ---
+
+    def filter_log_events(self) -> str:
+        """FilterLogEvents."""
+        self._check_pattern()
+        return str(super().filter_log_events())
+
+    def put_metric_filter(self) -> str:
+        """PutMetricFilter, for a group that exists."""
+        self._check_pattern()
+        self._group(self._get_param("logGroupName"))
+        return str(super().put_metric_filter())
+
+    def _check_pattern(self) -> None:
+        try:
+            read_pattern(self._get_param("filterPattern", ""))
+        except PatternError as error:
+            raise InvalidParameterException(msg=str(error)) from None
 
     # --- Query definitions ---
 

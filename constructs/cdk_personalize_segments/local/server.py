@@ -17,6 +17,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
+from cdk_personalize_segments.local.calls import service_of
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.untyped import Moto
 
@@ -152,7 +153,7 @@ def _error_body(
     environ: "WSGIEnvironment", code: str, message: str
 ) -> tuple[bytes, str]:
     error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
-    if "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
+    if service_of(environ) == "s3":
         return error.encode(), "application/xml"
     is_query = "x-www-form-urlencoded" in environ.get("CONTENT_TYPE", "")
     if is_query or _XML.search(environ.get("HTTP_AUTHORIZATION", "")):

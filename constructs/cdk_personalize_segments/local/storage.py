@@ -10,7 +10,9 @@ import io
 import threading
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from cdk_personalize_segments.local.calls import service_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -51,7 +53,7 @@ class ConditionalWrites:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answer a request."""
-        if not _is_s3(environ):
+        if service_of(environ) != "s3":
             return self._application(environ, start_response)
         method, key = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if method == "DELETE":
@@ -78,7 +80,3 @@ class ConditionalWrites:
                 start_response("409 Conflict", headers)
                 return [_CONFLICT]
             return self._application(environ, start_response)
-
-
-def _is_s3(environ: dict[str, Any]) -> bool:
-    return "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", "")

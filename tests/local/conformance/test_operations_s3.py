@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.moto_api._internal import mock_random
 
 
 class Bucket:
@@ -153,6 +154,15 @@ def test_an_upload_in_parts_is_an_object_when_it_is_complete(bucket):
     bucket.abort_multipart_upload(**other)
     assert bucket.code("upload_part", **other, PartNumber=1, Body=b"") == "NoSuchUpload"
     assert bucket.keys() == ["a"]
+
+
+@pytest.mark.bridge("moto.s3.models.FakeMultipart.__init__")
+def test_ids_of_uploads_follow_from_the_seed(bucket):
+    def upload_id():
+        mock_random.seed(7)
+        return bucket.create_multipart_upload(Key="a")["UploadId"]
+
+    assert upload_id() == upload_id()
 
 
 CORS = {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]}

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.sqs import models as moto_sqs
 
 from .conftest import allowing, new_name
 
@@ -91,6 +92,7 @@ def test_messages_to_addresses_are_kept(aws, topic, subscribe, protocol, endpoin
     assert (kept.protocol, kept.body, kept.topic_arn) == (protocol, "text", topic)
 
 
+@pytest.mark.bridge("moto.sns.models.Topic.publish")
 @pytest.mark.emulates("sns:PublishBatch")
 def test_a_message_may_differ_by_protocol(aws, topic, subscribe):
     mail, hook = f"{new_name('ops')}@example.com", f"https://{new_name('hook')}.com"
@@ -245,6 +247,13 @@ def test_topics_are_read_back_changed_and_deleted(aws, topic, subscribe):
         client.get_topic_attributes(TopicArn=topic)
 
 
+@pytest.mark.bridge(
+    "moto.sns.models.SNSBackend.create_topic",
+    "moto.sns.models.SNSBackend.publish",
+    "moto.sns.models.SNSBackend.set_subscription_attributes",
+    "moto.sns.models.SNSBackend.set_topic_attribute",
+    "moto.sns.models.SNSBackend.subscribe",
+)
 def test_what_topics_do_not_honour_is_refused(aws, topic, subscribe):
     client = aws.client("sns")
     with pytest.raises(ClientError, match="FifoTopic"):
@@ -266,6 +275,7 @@ def test_what_topics_do_not_honour_is_refused(aws, topic, subscribe):
 # --- Queues ---
 
 
+@pytest.mark.bridge("moto.sqs.models.Message.visible")
 @pytest.mark.emulates(
     "sqs:CreateQueue",
     "sqs:SendMessage",
@@ -297,6 +307,7 @@ def test_messages_are_hidden_for_virtual_time(aws, new_queue):
     assert receive() == []
 
 
+@pytest.mark.bridge("moto.sqs.models.SQSBackend.receive_message")
 def test_a_long_poll_lets_virtual_time_pass(aws, new_queue):
     queue, began = new_queue(), aws.clock.now()
     client = aws.client("sqs")
@@ -307,6 +318,41 @@ def test_a_long_poll_lets_virtual_time_pass(aws, new_queue):
     assert timedelta(seconds=5) <= passed < timedelta(seconds=6)
 
 
+@pytest.mark.bridge("moto.sqs.models.Message.mark_sent")
+def test_messages_are_timed_to_the_millisecond(aws, new_queue):
+    client, queue = aws.client("sqs"), new_queue(DelaySeconds="1")
+    for _ in range(25):
+        aws.clock.advance(timedelta(microseconds=1_237_600))
+        sent = round(aws.clock.now().timestamp() * 1000)
+        client.send_message(QueueUrl=queue.url, MessageBody="1")
+        assert queue.attributes()["ApproximateNumberOfMessagesDelayed"] == "1"
+        aws.clock.advance(timedelta(seconds=1))
+        assert queue.attributes()["ApproximateNumberOfMessagesDelayed"] == "0"
+        [message] = client.receive_message(
+            QueueUrl=queue.url, AttributeNames=["SentTimestamp"]
+        )["Messages"]
+        assert message["Attributes"]["SentTimestamp"] == str(sent)
+        client.delete_message(
+            QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"]
+        )
+
+
+@pytest.mark.bridge(
+    "moto.sqs.models.SQSBackend.is_message_valid_based_on_retention_period"
+)
+def test_messages_are_received_without_counting_all_others(aws, new_queue, monkeypatch):
+    client, queue, counts = aws.client("sqs"), new_queue(), []
+    client.send_message(QueueUrl=queue.url, MessageBody="1")
+    monkeypatch.setattr(
+        moto_sqs.Queue,
+        "approximate_number_of_messages",
+        property(lambda _: counts.append(1) or 0),
+    )
+    assert len(client.receive_message(QueueUrl=queue.url)["Messages"]) == 1
+    assert counts == []
+
+
+@pytest.mark.bridge("moto.sqs.models.Queue.messages")
 def test_messages_expire(aws, new_queue):
     queue = new_queue(MessageRetentionPeriod="60")
     aws.client("sqs").send_message(QueueUrl=queue.url, MessageBody="1")
@@ -337,6 +383,7 @@ def test_what_is_received_too_often_is_a_dead_letter(aws, new_queue):
     assert [message.body for message in letters.take()] == ["bad"]
 
 
+@pytest.mark.bridge("moto.sqs.models.SQSBackend.set_queue_attributes")
 @pytest.mark.emulates(
     "sqs:ChangeMessageVisibilityBatch",
     "sqs:DeleteMessageBatch",
@@ -386,6 +433,7 @@ def test_queues_are_read_back_changed_and_deleted(aws, new_queue):
         queue.attributes()
 
 
+@pytest.mark.bridge("moto.sqs.models.SQSBackend.create_queue")
 @pytest.mark.parametrize(
     ("attributes", "problem"),
     [
@@ -505,6 +553,10 @@ def test_a_batch_waits_for_its_window_in_virtual_time(
     assert aws.clock.now() == now
 
 
+@pytest.mark.bridge(
+    "moto.awslambda.models.LambdaBackend.create_event_source_mapping",
+    "moto.sqs.models.Queue.add_message",
+)
 def test_a_full_batch_waits_for_nothing(aws, new_queue, map_queue, batches):
     queue, client = new_queue(VisibilityTimeout="360"), aws.client("sqs")
     map_queue(queue, BatchSize=2, MaximumBatchingWindowInSeconds=300)
@@ -552,6 +604,7 @@ def test_a_batch_that_raises_comes_again_as_a_whole(aws, new_queue, map_queue, b
     assert letters.attributes()["ApproximateNumberOfMessages"] == "1"
 
 
+@pytest.mark.bridge("moto.awslambda.models.LambdaBackend.update_event_source_mapping")
 @pytest.mark.emulates(
     "lambda:GetEventSourceMapping",
     "lambda:ListEventSourceMappings",
@@ -572,6 +625,40 @@ def test_a_mapping_is_switched_off_and_on(aws, new_queue, map_queue, batches):
     assert (listed["State"], listed["BatchSize"]) == ("Enabled", 7)
     aws.clock.settle()
     assert [bodies for _, bodies in batches()] == [["later"]]
+
+
+@pytest.mark.bridge("moto.awslambda.models.LambdaBackend.delete_event_source_mapping")
+def test_a_mapping_that_is_deleted_takes_no_more(aws, function, new_queue, batches):
+    client, queue = aws.client("lambda"), new_queue()
+    mapping = client.create_event_source_mapping(
+        EventSourceArn=queue.arn, FunctionName=function
+    )
+    client.delete_event_source_mapping(UUID=mapping["UUID"])
+    aws.client("sqs").send_message(QueueUrl=queue.url, MessageBody="late")
+    aws.clock.settle()
+    assert batches() == []
+    assert queue.attributes()["ApproximateNumberOfMessages"] == "1"
+
+
+@pytest.mark.bridge("moto.sqs.models.SQSBackend.change_message_visibility")
+def test_a_message_is_taken_as_soon_as_it_is_made_visible(
+    aws, new_queue, map_queue, batches
+):
+    client, queue = aws.client("sqs"), new_queue(VisibilityTimeout="1000")
+    client.send_message(QueueUrl=queue.url, MessageBody="hidden")
+    [message] = client.receive_message(QueueUrl=queue.url)["Messages"]
+    soon = aws.clock.now() + timedelta(seconds=10)
+    backend = moto_sqs.sqs_backends[aws.account_id][aws.region]
+    name = queue.arn.rpartition(":")[2]
+
+    def show():
+        backend.change_message_visibility(name, message["ReceiptHandle"], 0)
+
+    with aws.clock.busy():
+        aws.clock.at(soon, show)
+        map_queue(queue)
+    aws.clock.advance(timedelta(seconds=20))
+    assert batches() == [(round(soon.timestamp() * 1000), ["hidden"])]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def put(aws, source):
     return put_event
 
 
+@pytest.mark.bridge("moto.events.models.EventsBackend.put_events")
 @pytest.mark.emulates(
     "events:PutEvents", "events:PutRule", "events:PutTargets", "event-target:sqs"
 )
@@ -300,6 +301,11 @@ def test_a_bus_of_its_own_has_rules_of_its_own(aws, new_queue, source, put):
         client.describe_event_bus(Name=bus)
 
 
+@pytest.mark.bridge(
+    "moto.events.models.EventsBackend.put_rule",
+    "moto.events.models.EventsBackend.disable_rule",
+    "moto.events.models.EventsBackend.enable_rule",
+)
 def test_a_scheduled_rule_fires_when_time_passes(aws, new_rule, new_queue):
     queue = new_queue(EVENTS)
     rule = new_rule(ScheduleExpression="rate(10 minutes)")
@@ -315,6 +321,19 @@ def test_a_scheduled_rule_fires_when_time_passes(aws, new_rule, new_queue):
     ]
     assert {message.body["detail-type"] for message in messages} == {"Scheduled Event"}
     assert messages[0].body["resources"] == [rule.arn]
+    aws.client("events").enable_rule(Name=rule.name)
+    aws.clock.advance(timedelta(minutes=15))
+    assert len(queue.take()) == 1
+
+
+@pytest.mark.bridge("moto.events.models.EventsBackend.delete_rule")
+def test_a_rule_that_is_deleted_is_due_no_more(aws):
+    client, name = aws.client("events"), new_name("rule")
+    arn = client.put_rule(Name=name, ScheduleExpression="rate(1 minute)")["RuleArn"]
+    recurring = aws.events._rules._recurrences._next
+    assert arn in recurring
+    client.delete_rule(Name=name)
+    assert arn not in recurring
 
 
 @pytest.mark.parametrize(
@@ -349,6 +368,7 @@ def test_too_many_or_too_large_events_are_refused(aws):
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:q"
 
 
+@pytest.mark.bridge("moto.events.models.EventsBackend.put_targets")
 @pytest.mark.parametrize(
     ("target", "problem"),
     [

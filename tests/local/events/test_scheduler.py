@@ -51,6 +51,7 @@ def seconds(aws, count):
     return (aws.clock.now() + timedelta(seconds=count)).replace(microsecond=0)
 
 
+@pytest.mark.bridge("moto.scheduler.models.EventBridgeSchedulerBackend.create_schedule")
 @pytest.mark.emulates("scheduler:CreateSchedule", "scheduler:GetSchedule")
 def test_a_schedule_starts_executions_when_time_passes(aws, schedule, new_machine):
     machine = new_machine({"Type": "Pass", "End": True})
@@ -152,6 +153,11 @@ def test_a_flexible_window_moves_the_start_within_it(aws, schedule, new_queue):
     assert messages[1].body == f"{due + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
 
 
+@pytest.mark.bridge(
+    "moto.scheduler.models.EventBridgeSchedulerBackend.delete_schedule",
+    "moto.scheduler.models.EventBridgeSchedulerBackend.update_schedule",
+    "moto.scheduler.responses.EventBridgeSchedulerResponse.update_schedule",
+)
 @pytest.mark.emulates("scheduler:UpdateSchedule", "scheduler:DeleteSchedule")
 def test_a_schedule_is_changed_switched_and_deleted(aws, schedule, new_queue, role):
     client, queue, other = aws.client("scheduler"), new_queue(), new_queue()
@@ -164,6 +170,13 @@ def test_a_schedule_is_changed_switched_and_deleted(aws, schedule, new_queue, ro
         FlexibleTimeWindow=OFF,
         Target={"Arn": other.arn, "RoleArn": role, "Input": "1"},
     )
+    with pytest.raises(ClientError, match="Invalid Schedule Expression"):
+        client.update_schedule(
+            Name=name,
+            ScheduleExpression="rate(0 minutes)",
+            FlexibleTimeWindow=OFF,
+            Target={"Arn": other.arn, "RoleArn": role},
+        )
     told = client.get_schedule(Name=name)
     assert "Description" not in told
     assert told["State"] == "ENABLED"
@@ -238,6 +251,9 @@ def test_what_cannot_be_started_is_a_dead_letter(aws, schedule, new_queue, new_m
     }
 
 
+@pytest.mark.bridge(
+    "moto.scheduler.responses.EventBridgeSchedulerResponse.create_schedule"
+)
 def test_the_role_must_be_for_the_schedules_group(aws, new_role, new_queue):
     queue, letters, client = new_queue(), new_queue(), aws.client("scheduler")
     group = f"arn:aws:scheduler:us-east-1:{aws.account_id}:schedule-group"
@@ -275,6 +291,10 @@ def test_the_role_must_be_for_the_schedules_group(aws, new_role, new_queue):
     assert letters.take() == []
 
 
+@pytest.mark.bridge(
+    "moto.scheduler.models.EventBridgeSchedulerBackend.create_schedule_group",
+    "moto.scheduler.models.EventBridgeSchedulerBackend.delete_schedule_group",
+)
 @pytest.mark.emulates(
     "scheduler:CreateScheduleGroup",
     "scheduler:DeleteScheduleGroup",

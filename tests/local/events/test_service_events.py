@@ -6,6 +6,9 @@ from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.s3.models import S3Backend
+
+from cdk_personalize_segments.local.events.s3 import S3Events
 
 EVENTS = "events.amazonaws.com"
 
@@ -34,6 +37,7 @@ def told(bucket, new_queue, new_rule):
     return queue
 
 
+@pytest.mark.bridge("moto.s3.notifications.send_event")
 @pytest.mark.emulates("event-source:s3")
 def test_an_upload_is_told_in_the_documented_shape(aws, bucket, told):
     put = aws.client("s3").put_object(Bucket=bucket, Key="a b/é.json", Body=b"hello")
@@ -59,6 +63,10 @@ def test_an_upload_is_told_in_the_documented_shape(aws, bucket, told):
     }
 
 
+@pytest.mark.bridge(
+    "moto.s3.models.S3Backend.complete_multipart_upload",
+    "moto.s3.models.S3Backend.delete_object",
+)
 def test_each_way_to_make_and_delete_an_object_is_told(aws, bucket, told):
     client = aws.client("s3")
     client.put_object(Bucket=bucket, Key="one", Body=b"1")
@@ -89,15 +97,36 @@ def test_each_way_to_make_and_delete_an_object_is_told(aws, bucket, told):
     assert details[4]["object"]["version-id"] == copied["VersionId"]
 
 
-def test_an_object_is_there_with_its_tags_when_it_is_told(aws, bucket, told):
+@pytest.mark.bridge("cdk_personalize_segments.local.events.s3")
+def test_an_object_is_there_with_its_tags_when_it_is_told(
+    aws, bucket, told, monkeypatch
+):
+    order = []
+
+    def note(owner, name):
+        original = getattr(owner, name)
+
+        def noted(*args, **options):
+            order.append(name)
+            return original(*args, **options)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    note(S3Backend, "put_object_tagging")
+    note(S3Events, "_later")
     client = aws.client("s3")
     client.put_object(Bucket=bucket, Key="tagged", Body=b"", Tagging="a=1")
     [message] = told.take()
     assert "version-id" in message.body["detail"]["object"]
     tags = client.get_object_tagging(Bucket=bucket, Key="tagged")["TagSet"]
     assert tags == [{"Key": "a", "Value": "1"}]
+    assert order == ["put_object_tagging", "_later"]
 
 
+@pytest.mark.bridge(
+    "moto.s3.models.FakeBucket.set_notification_configuration",
+    "moto.s3.responses.S3Response.get_bucket_notification",
+)
 @pytest.mark.emulates(
     "s3:PutBucketNotificationConfiguration", "s3:GetBucketNotificationConfiguration"
 )

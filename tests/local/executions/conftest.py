@@ -109,7 +109,8 @@ def role(local_aws: LocalAws) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def machine_role(role: Callable[..., str]) -> str:
-    return role({"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"})
+    actions = ["lambda:InvokeFunction", "logs:*"]
+    return role({"Effect": "Allow", "Action": actions, "Resource": "*"})
 
 
 @pytest.fixture(scope="session")

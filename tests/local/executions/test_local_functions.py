@@ -16,6 +16,7 @@ from cdk_personalize_segments.local.functions.runner import Function, FunctionRu
 
 pytestmark = pytest.mark.usefixtures("processes")
 
+REQUEST_ID = "00000000-0000-4000-8000-000000000000"
 ECHO = """
 import os
 calls = 0
@@ -236,6 +237,26 @@ def handler(event, context):
     assert told["memory"] == "128"
     assert told["group"] == f"/aws/lambda/{own.name}"
     assert told["request"] != own.invoke(name=arn)["Payload"]["request"]
+
+
+@pytest.mark.emulates("lambda:context", "lambda:qualifier")
+def test_the_arn_in_the_context_is_the_one_that_was_invoked(function):
+    own = function(
+        "def handler(event, context):\n  return context.invoked_function_arn"
+    )
+    version = own.publish()
+    arn = version.removesuffix(":1")
+    own.client.create_alias(FunctionName=own.name, Name="live", FunctionVersion="1")
+    for name, options, told, executed in (
+        (own.name, {}, arn, "$LATEST"),
+        (own.name, {"Qualifier": "$LATEST"}, f"{arn}:$LATEST", "$LATEST"),
+        (version, {}, version, "1"),
+        (own.name, {"Qualifier": "live"}, f"{arn}:live", "1"),
+        (f"{own.name}:live", {}, f"{arn}:live", "1"),
+        (f"{arn}:live", {}, f"{arn}:live", "1"),
+    ):
+        answer = own.invoke(name=name, **options)
+        assert (answer["Payload"], answer["ExecutedVersion"]) == (told, executed)
 
 
 @pytest.mark.emulates("lambda:memory-limit")
@@ -541,6 +562,7 @@ def runners(local_aws, zipped):
             credentials=local_aws.sessions.issue,
             may=lambda *_: False,
             now=lambda: datetime.now(UTC),
+            new_id=local_aws.new_id,
             in_process=lambda: False,
             plain=plain,
         )
@@ -569,7 +591,7 @@ def runners(local_aws, zipped):
         return [
             (answer.failed, normal(answer.payload))
             for answer in (
-                runner.run(function, body, "00000000-0000-4000-8000-000000000000")
+                runner.run(function, function.arn, body, REQUEST_ID)
                 for runner in both.values()
             )
         ]

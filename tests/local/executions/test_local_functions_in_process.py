@@ -232,6 +232,7 @@ class Way:
             credentials=local_aws.sessions.issue,
             may=lambda *_: True,
             now=local_aws.clock.now,
+            new_id=local_aws.new_id,
             in_process=lambda: in_process,
             plain=options.get("plain"),
         )
@@ -256,7 +257,8 @@ class Way:
         self.logs.delete_log_group(logGroupName=self.group)
         self.logs.create_log_group(logGroupName=self.group)
         body = json.dumps(event).encode() if body is None else body
-        answer = self.runner.run(Function(**settings), body, REQUEST_ID)
+        function = Function(**settings)
+        answer = self.runner.run(function, f"{function.arn}:1", body, REQUEST_ID)
         events = self.logs.filter_log_events(logGroupName=self.group)["events"]
         logged = "\n".join(event["message"] for event in events)
         return answer.failed, self.normal(answer.payload.decode()), self.normal(logged)

@@ -119,7 +119,7 @@ class Runtime:
     def exit_status(self):
         return None
 
-    def resident_bytes(self):
+    def most_bytes(self):
         return 3 * 1024 * 1024
 
     def drain(self):
@@ -150,7 +150,12 @@ def container(local_aws):
             write=tail.write,
         )
         made = Container(
-            start, memory_megabytes=128, log=log, tail=tail, init_seconds=0.05
+            start,
+            access_key="ASIA",
+            memory_megabytes=128,
+            log=log,
+            tail=tail,
+            init_seconds=0.05,
         )
         return made, written, runtimes
 
@@ -160,7 +165,7 @@ def container(local_aws):
 @pytest.mark.emulates("lambda:init")
 def test_a_start_that_takes_too_long_is_done_again_within_the_time_out(container):
     made, written, runtimes = container(1)
-    answer = made.handle(Event(REQUEST_ID, "arn", b"{}", timeout=30))
+    answer = made.handle(Event(REQUEST_ID, "arn", b"{}", timeout=30), lambda: None)
     assert answer.payload == b'"answered"'
     assert [runtime.closed for runtime in runtimes] == [True, False]
     assert re.fullmatch(
@@ -174,7 +179,7 @@ def test_a_start_that_takes_too_long_is_done_again_within_the_time_out(container
 @pytest.mark.emulates("lambda:init", "lambda:time-out")
 def test_a_start_that_takes_too_long_twice_is_a_time_out(container):
     made, written, runtimes = container(2)
-    answer = made.handle(Event(REQUEST_ID, "arn", b"{}", timeout=0.1))
+    answer = made.handle(Event(REQUEST_ID, "arn", b"{}", timeout=0.1), lambda: None)
     told = json.loads(answer.payload)
     assert told["errorType"] == "Sandbox.Timedout"
     assert told["errorMessage"].endswith("Task timed out after 0.10 seconds")

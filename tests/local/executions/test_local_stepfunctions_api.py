@@ -28,6 +28,7 @@ def kinds(events):
     return [event["type"] for event in events]
 
 
+@pytest.mark.bridge("moto.stepfunctions.urls.url_paths")
 def test_unnamed_executions_have_names_of_their_own(machine):
     quick = machine(passing())
     arns = {quick.start() for _ in range(5)}
@@ -35,6 +36,32 @@ def test_unnamed_executions_have_names_of_their_own(machine):
     for arn in arns:
         assert quick.wait(arn)["name"] == arn.rpartition(":")[2]
         assert arn.split(":")[5:7] == ["execution", quick.name]
+
+
+@pytest.mark.emulates("stepfunctions:StartExecution")
+@pytest.mark.parametrize(
+    "text", ['{"a": NaN}', "[-Infinity]", "1e999", r'"\ud800"', "[" * 100_000]
+)
+def test_an_input_that_is_json_for_python_only_is_refused(machine, text):
+    made = machine(passing())
+    code, _ = refusal(made.client.start_execution, stateMachineArn=made.arn, input=text)
+    assert code == "InvalidExecutionInput"
+
+
+@pytest.mark.emulates("stepfunctions:StopExecution")
+def test_a_loop_that_never_waits_can_be_stopped(machine):
+    """Long before the longest history, which ends it too."""
+    never = {"Condition": "{% false %}", "Next": "End"}
+    looping = machine(
+        {
+            "Choice": {"Type": "Choice", "Choices": [never], "Default": "Pass"},
+            "Pass": {"Type": "Pass", "Next": "Choice"},
+            "End": {"Type": "Succeed"},
+        }
+    )
+    arn = looping.start()
+    looping.client.stop_execution(executionArn=arn)
+    assert looping.wait(arn)["status"] == "ABORTED"
 
 
 @pytest.mark.emulates("stepfunctions:StartExecution")
@@ -366,11 +393,6 @@ def test_a_version_of_a_machine_runs_its_own_definition(machine):
     assert made.run().output == "new"
 
 
-@pytest.mark.bridge(
-    "moto.stepfunctions.models.StepFunctionBackend.send_task_failure",
-    "moto.stepfunctions.models.StepFunctionBackend.send_task_heartbeat",
-    "moto.stepfunctions.models.StepFunctionBackend.send_task_success",
-)
 def test_a_task_token_is_nobody_s(machine):
     code, _ = refusal(
         machine(passing()).client.send_task_success, taskToken="t", output="{}"
@@ -428,15 +450,39 @@ def test_logging_and_tracing_are_read_back(machine, group):
 @pytest.mark.parametrize(
     ("level", "expected"),
     [
-        ("ALL", ["ExecutionStarted", "FailStateEntered", "ExecutionFailed"]),
-        ("ERROR", ["FailStateEntered", "ExecutionFailed"]),
+        (
+            "ALL",
+            [
+                *("ExecutionStarted", "ParallelStateEntered", "ParallelStateStarted"),
+                *("WaitStateEntered", "PassStateEntered", "PassStateExited"),
+                *("FailStateEntered", "WaitStateAborted", "ParallelStateFailed"),
+                "ExecutionFailed",
+            ],
+        ),
+        (
+            "ERROR",
+            [
+                *("FailStateEntered", "WaitStateAborted", "ParallelStateFailed"),
+                "ExecutionFailed",
+            ],
+        ),
         ("FATAL", ["ExecutionFailed"]),
         ("OFF", []),
     ],
 )
 def test_events_are_logged_by_level(machine, local_aws, group, level, expected):
-    failing = {"Fail": {"Type": "Fail", "Error": "E", "Cause": "C"}}
-    execution = machine(failing, settings=logging(group, level)).run({"in": "put"})
+    waiting = {"StartAt": "Wait", "States": WAITING}
+    failing = {
+        "StartAt": "Pass",
+        "States": {
+            "Pass": {"Type": "Pass", "Next": "Fail"},
+            "Fail": {"Type": "Fail", "Error": "E", "Cause": "C"},
+        },
+    }
+    branches = {"Type": "Parallel", "Branches": [waiting, failing], "End": True}
+    execution = machine({"Parallel": branches}, settings=logging(group, level)).run(
+        {"in": "put"}
+    )
     lines = logged(local_aws, group)
     assert [line["type"] for line in lines] == expected
     for line in lines:
@@ -456,6 +502,26 @@ def test_logs_are_without_data_unless_it_is_wanted(machine, local_aws, group):
     assert "secret" not in json.dumps(lines)
     machine(states, settings=logging(group, "ALL")).run("secret")
     assert "secret" in json.dumps(logged(local_aws, group))
+
+
+@pytest.mark.emulates("stepfunctions:CreateStateMachine")
+def test_logs_are_delivered_only_for_a_role_that_may_have_them_delivered(
+    machine, role, group
+):
+    settings = {"settings": logging(group, "ALL")}
+    denied = "is not authorized to access the Log Destination"
+    allowed = {"Effect": "Allow", "Action": "logs:*", "Resource": "*"}
+    for statements in (
+        [],
+        [{**allowed, "Resource": f"arn:aws:logs:*:*:log-group:{group}"}],
+        [allowed, {**allowed, "Effect": "Deny", "Action": "logs:UpdateLogDelivery"}],
+    ):
+        with pytest.raises(ClientError, match=denied) as refused:
+            machine(passing(), role_arn=role(*statements), **settings)
+        assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    made = machine(passing(), role_arn=role(allowed), **settings)
+    with pytest.raises(ClientError, match=denied):
+        made.client.update_state_machine(stateMachineArn=made.arn, roleArn=role())
 
 
 def test_a_log_group_that_is_not_there_is_refused(machine):

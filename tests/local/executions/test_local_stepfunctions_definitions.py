@@ -134,6 +134,54 @@ def reader(**config):
         (choosing({"Condition": "{% true %}"}), "a rule needs Next"),
         (choosing({"Next": "Way"}), "a rule needs Condition"),
         ({"Type": "Choice", "Choices": [], "Default": "Way"}, "Choices"),
+        ({"Type": "Wait", "Timestamp": "tomorrow", "Next": "Way"}, "Timestamp"),
+        ({"Type": "Wait", "Timestamp": 5, "Next": "Way"}, "Timestamp"),
+        (
+            {"Type": "Wait", "Timestamp": "2024-W01-1 00+00", "Next": "Way"},
+            "Timestamp",
+        ),
+        (
+            {"Type": "Wait", "Timestamp": "2024-13-01T00:00:00Z", "Next": "Way"},
+            "/States/The state/Timestamp",
+        ),
+        (
+            task(
+                Resource=f"{INVOKE}.waitForTaskToken",
+                HeartbeatSeconds=5,
+                TimeoutSeconds=5,
+            ),
+            "HeartbeatSeconds must be less than TimeoutSeconds",
+        ),
+        (task(Resource={}), "/States/The state/Resource"),
+        (passing(Next=[]), "no state []"),
+        (
+            task(
+                Retry=[
+                    {"ErrorEquals": ["A"], "IntervalSeconds": 9, "MaxDelaySeconds": 8}
+                ]
+            ),
+            "MaxDelaySeconds must be a whole number from 9",
+        ),
+        (
+            task(Retry=[{"ErrorEquals": ["A"], "MaxDelaySeconds": 31_622_400}]),
+            "MaxDelaySeconds",
+        ),
+        (choosing({"Condition": "yes", "Next": "Way"}), "Condition must be a boolean"),
+        (choosing({"Condition": 1, "Next": "Way"}), "Condition must be a boolean"),
+        (mapping(Items="abc"), "arrays only at /States/The state/Items"),
+        (mapping(MaxConcurrency=-1), "MaxConcurrency"),
+        (mapping(MaxConcurrency="x"), "MaxConcurrency"),
+        ({"Type": "Fail", "Error": 5}, "Error must be a string"),
+        ({"Type": "Fail", "Cause": ["x"]}, "Cause must be a string"),
+        ({"Type": "Parallel", "Branches": [], "Next": "Way"}, "needs a branch"),
+        (
+            distributed(
+                ItemReader=reader(
+                    InputType="CSV", CSVHeaderLocation="FIRST_ROW", CSVDelimiter=[]
+                )
+            ),
+            "CSVDelimiter",
+        ),
         (mapping(ItemReader={}), "'ItemReader' is for mode DISTRIBUTED"),
         (mapping(Label="L"), "'Label' is for mode DISTRIBUTED"),
         (distributed(Label="a b"), "Label has at most 40 characters"),
@@ -193,6 +241,10 @@ def test_what_is_wrong_in_a_state_is_named(state, named):
         ({"QueryLanguage": "XPath"}, "XPath"),
         ({"StartAt": "Nowhere"}, "no state 'Nowhere'"),
         ({"TimeoutSeconds": "1"}, "TimeoutSeconds"),
+        ({"TimeoutSeconds": 100_000_000}, "TimeoutSeconds"),
+        ({"Version": "7.0"}, "Version is 1.0"),
+        ({"StartAt": []}, "no state []"),
+        ({"StartAt": "", "States": {"": {"Type": "Succeed"}}}, "1 to 80 characters"),
         ({"States": {}}, "States must be"),
         ({"ProcessorConfig": {}}, "'ProcessorConfig'"),
     ],
@@ -208,7 +260,10 @@ def test_a_state_that_nothing_leads_to_is_refused():
         parse(define({"Type": "Pass", "Next": "After"}))
 
 
-@pytest.mark.parametrize("text", ["", "no json", "[]"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "no json", "[]", define(passing(Output=float("nan"))), r'{"a": "\ud800"}'],
+)
 def test_a_definition_must_be_an_object(text):
     with pytest.raises(InvalidDefinitionError, match="INVALID_JSON_DESCRIPTION"):
         parse(text)
@@ -247,6 +302,8 @@ def test_create_and_update_refuse_with_the_error_of_aws(machine, machine_role):
         error = refused.value.response["Error"]
         assert error["Code"] == "InvalidDefinition"
         assert "$frobnicate at /States/The state/Output" in error["Message"]
+        with pytest.raises(ClientError, match="less than or equal to 1048576"):
+            call(definition=define(passing(Comment="x" * 1024**2)), **arguments)
     told = made.client.describe_state_machine(stateMachineArn=made.arn)
     assert "frobnicate" not in told["definition"]
     names = {

@@ -543,3 +543,38 @@ def test_stopping_the_parent_stops_the_children(mapping, local_aws):
             if run["status"] != "RUNNING":
                 break
         assert (run["status"], counts(run)) == ("ABORTED", {"aborted": 2, "total": 2})
+
+
+@pytest.mark.emulates("asl:ItemReader", "asl:ResultWriter")
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        (
+            {
+                "ItemReader": {
+                    "Resource": "arn:aws:states:::s3:getObject",
+                    "Arguments": "{% {'Bucket': 'distributed'} %}",
+                    "ReaderConfig": {"InputType": "JSON"},
+                }
+            },
+            "States.ItemReaderFailed",
+        ),
+        (
+            {
+                "Items": [1],
+                "ResultWriter": {
+                    "Resource": "arn:aws:states:::s3:putObject",
+                    "Arguments": "{% {'Bucket': 'distributed', 'Key': 'k'} %}",
+                },
+            },
+            "States.ResultWriterFailed",
+        ),
+    ],
+)
+def test_evaluated_arguments_that_are_none_fail_the_map_run(mapping, fields, error):
+    made = mapping(**fields)
+    execution = made.run()
+    assert execution.error == error
+    assert "no others than Bucket" in execution.cause
+    run = made.client.describe_map_run(mapRunArn=map_run_of(made, execution.arn))
+    assert run["status"] == "FAILED"

@@ -40,6 +40,12 @@ def retrying(task, arn, **retrier):
     return {"Try": task(arn, Retry=[{"ErrorEquals": ["States.ALL"], **retrier}])}
 
 
+def trying_in_parallel(retrier):
+    failing = {"StartAt": "Fail", "States": {"Fail": {"Type": "Fail", "Error": "E"}}}
+    state = {"Type": "Parallel", "Branches": [failing], "Retry": [retrier]}
+    return {"Try": {**state, "End": True}}
+
+
 @pytest.mark.emulates("asl:Task", "asl:Retry")
 def test_retries_back_off_to_the_second(machine, task, arn):
     trying = machine(
@@ -65,23 +71,33 @@ def test_by_default_there_are_three_retries_from_one_second_doubling(
     assert seconds_between(of_kind(execution, "TaskScheduled")) == [1, 2, 4]
 
 
-def test_jitter_is_within_the_delay_and_the_same_for_the_same_execution(
-    local_aws, machine, task, arn
-):
-    states = retrying(task, arn, IntervalSeconds=100, JitterStrategy="FULL")
-    delays = []
-    for _ in range(2):
-        trying = machine(states, name="jittering")
-        execution_arn = trying.start({"fail": "Boom"}, name="same")
-        trying.wait(execution_arn)
-        events = trying.history(execution_arn)
-        delays.append(
-            seconds_between(e for e in events if e["type"] == "TaskScheduled")
-        )
-        trying.client.delete_state_machine(stateMachineArn=trying.arn)
-    assert delays[0] == delays[1]
-    for delay, most in zip(delays[0], (100, 200, 400), strict=True):
+def test_jitter_is_within_the_delay(machine, task, arn):
+    trying = machine(retrying(task, arn, IntervalSeconds=100, JitterStrategy="FULL"))
+    execution = trying.run({"fail": "Boom"})
+    delays = seconds_between(of_kind(execution, "TaskScheduled"))
+    for delay, most in zip(delays, (100, 200, 400), strict=True):
         assert 0 < delay < most
+
+
+@pytest.mark.emulates("asl:Retry")
+def test_a_backoff_that_no_float_can_say_keeps_to_the_longest_delay(machine):
+    rule = {"ErrorEquals": ["States.ALL"], "BackoffRate": 1e200, "MaxDelaySeconds": 60}
+    execution = machine(trying_in_parallel(rule)).run()
+    assert execution.error == "E"
+    started = of_kind(execution, "ParallelStateStarted")
+    assert seconds_between(started) == [1, 60, 60]
+
+
+@pytest.mark.parametrize("returned", ["float('nan')", "b'no json'", "b'\"\\\\ud800\"'"])
+@pytest.mark.emulates("error:States.Runtime")
+def test_a_function_that_returns_no_json_fails_its_task(
+    machine, task, function, returned
+):
+    source = f"def handler(event, context): return {returned}"
+    execution = machine({"Try": task(function(source).name)}).run()
+    assert execution.error == "States.Runtime"
+    assert execution.cause.startswith("The function returned no JSON: ")
+    assert "TaskFailed" in [event["type"] for event in execution.history]
 
 
 def test_the_first_retrier_that_fits_counts_its_own_attempts(machine, task, arn):

@@ -199,7 +199,7 @@ def asking(machine, task, function):
     """Give a machine whose task hands its token to a function, and waits."""
     quiet = function("def handler(event, context):\n  return event").publish()
 
-    def make(**fields):
+    def make(name=None, **fields):
         token = {"token": "{% $states.context.Task.Token %}"}
         return machine(
             {
@@ -210,20 +210,76 @@ def asking(machine, task, function):
                     Output="{% $states.result %}",
                     **fields,
                 )
-            }
+            },
+            name=name,
         )
 
     return make
 
 
-def token_of(asking, arn):
-    """Wait until a task has told its token, and give it."""
+def token_of(asking, arn, after=0):
+    """Wait until a task has told its token in an event, and give it."""
     while True:
-        for event in asking.history(arn):
+        for event in asking.history(arn)[after:]:
             if event["type"] == "TaskSubmitted":
                 told = json.loads(event["taskSubmittedEventDetails"]["output"])
                 return told["Payload"]["token"]
         time.sleep(0.01)
+
+
+@pytest.mark.emulates("integration:lambda:invoke.waitForTaskToken", "asl:Redrive")
+def test_a_task_that_waits_again_has_another_token(asking):
+    waiting = asking()
+    arn = waiting.start()
+    tokens = [token_of(waiting, arn)]
+    waiting.client.send_task_failure(taskToken=tokens[0], error="Mine")
+    waiting.wait(arn)
+    before = len(waiting.history(arn))
+    waiting.client.redrive_execution(executionArn=arn)
+    tokens.append(token_of(waiting, arn, before))
+    assert tokens[0] != tokens[1]
+    waiting.client.send_task_success(taskToken=tokens[1], output="1")
+    assert waiting.wait(arn)["output"] == "1"
+
+
+@pytest.mark.emulates("integration:lambda:invoke.waitForTaskToken")
+def test_a_machine_made_anew_has_other_tokens(asking):
+    tokens = []
+    for _ in range(2):
+        waiting = asking(name="made-anew")
+        arn = waiting.start(name="same")
+        tokens.append(token_of(waiting, arn))
+        waiting.client.send_task_success(taskToken=tokens[-1], output="1")
+        assert waiting.wait(arn)["output"] == "1"
+        waiting.client.delete_state_machine(stateMachineArn=waiting.arn)
+    assert tokens[0] != tokens[1]
+
+
+@pytest.mark.emulates("integration:states:startExecution.sync:2")
+def test_a_child_that_is_stopped_as_it_ends_stays_stopped(parent, child, local_aws):
+    """It waits for an hour, and so does its parent."""
+    changes = []
+    patched = local_aws.events.status_changed
+
+    def changed(execution):
+        changes.append((execution.name, execution.status))
+        patched(execution)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local_aws.events, "status_changed", changed)
+        waiting = parent(
+            ".sync:2", arguments={"Name": "stopped-as-it-ends"}, TimeoutSeconds=3600
+        )
+        execution = waiting.run({})
+    assert execution.error == "States.Timeout"
+    arn = child.arn.replace("stateMachine", "execution") + ":stopped-as-it-ends"
+    told = child.wait(arn)
+    assert (told["status"], "output" in told) == ("ABORTED", False)
+    assert kinds(child.history(arn))[-1] == "ExecutionAborted"
+    assert [status for name, status in changes if name == "stopped-as-it-ends"] == [
+        "RUNNING",
+        "ABORTED",
+    ]
 
 
 @pytest.mark.emulates(

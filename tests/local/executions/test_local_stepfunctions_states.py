@@ -304,7 +304,7 @@ def test_an_expression_of_another_type_fails(machine, state, expected):
         ({"Type": "Wait", "Seconds": "{% 100000000 %}", "End": True}, "Seconds"),
         ({"Type": "Wait", "Timestamp": "{% 'soon' %}", "End": True}, "Timestamp"),
         (
-            {"Type": "Wait", "Timestamp": "2026-01-01T00:00:00", "End": True},
+            {"Type": "Wait", "Timestamp": "{% '2026-01-01T00:00:00' %}", "End": True},
             "Timestamp",
         ),
         (
@@ -464,10 +464,18 @@ def test_a_failing_iteration_fails_the_map_and_ends_the_others(machine):
         if event["type"].startswith("MapIteration") and "Started" not in event["type"]
     ]
     assert ended == [
+        "MapIterationAborted",
+        "MapIterationAborted",
         ("MapIterationFailed", "Map", 1),
-        "MapIterationAborted",
-        "MapIterationAborted",
     ]
+
+
+@pytest.mark.emulates("asl:Wait")
+def test_a_whole_number_may_be_written_with_a_point(machine):
+    waiting = machine(
+        {"Wait": {"Type": "Wait", "Seconds": "{% $states.input.s %}", "End": True}}
+    )
+    assert elapsed(waiting.run({"s": 7.0})) == timedelta(seconds=7)
 
 
 @pytest.mark.emulates("asl:Parallel")

@@ -23,6 +23,7 @@ def hurried():
     sys.setswitchinterval(before)
 
 
+@pytest.mark.bridge("moto.s3.models.FakeKey.__init__")
 def test_input_is_read_while_others_write_to_the_bucket(aws, pipeline, hurried):
     backend = s3_backends[aws.account_id]["aws"]
     for number in range(20):

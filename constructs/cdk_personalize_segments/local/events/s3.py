@@ -92,7 +92,6 @@ class S3Events:
 
         patch(S3Backend, "complete_multipart_upload", complete_upload)
         patch(notifications, "send_event", self._notified)
-        patch(notifications, "send_test_event", _send_nothing)
         patch(S3Backend, "delete_object", delete_object)
         patch(FakeBucket, "set_notification_configuration", _only_to_event_bridge())
         patch(S3Response, "get_bucket_notification", _get_notification)
@@ -239,10 +238,6 @@ def _get_notification(response: Moto) -> Moto:
     return response.serialized(
         ActionResult({"EventBridgeConfiguration": {}} if enabled else {})
     )
-
-
-def _send_nothing(*_: object, **__: object) -> None:
-    """Take the place of what moto sends to other targets, of which there are none."""
 
 
 def _etags(bucket: Moto, key: str) -> dict[str, str]:

@@ -11,8 +11,10 @@ import asyncio
 import base64
 import contextlib
 import json
-import uuid
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
@@ -28,6 +30,8 @@ from moto.core.exceptions import JsonRESTError
 from cdk_personalize_segments.local import enforcement
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.functions.runner import FunctionRunner, function_of
+from cdk_personalize_segments.local.functions.runtime_api import Answer
+from cdk_personalize_segments.local.outcomes import Origin
 from cdk_personalize_segments.local.patching import patch
 from cdk_personalize_segments.local.untyped import Moto
 
@@ -91,6 +95,7 @@ def install(aws: "LocalAws") -> None:
         credentials=aws.sessions.issue,
         may=lambda role, action, resource: _may(aws, role, action, resource),
         now=aws.clock.now,
+        new_id=aws.new_id,
         in_process=lambda: aws.in_process,
     )
     aws.clock.on_stop(_runner.close)
@@ -107,11 +112,12 @@ def invoke(
     """Invoke a function and wait for what comes of it; time stands still meanwhile.
 
     Args:
-        name_or_arn: The function, with or without version.
-        qualifier: The version, if it is not there.
+        name_or_arn: The function, with or without a version or alias.
+        qualifier: The version or alias, if it is not there.
         payload: The event, as JSON.
         request_id: The id of the request, or None for a new one.
-        give_up: Seconds after which the caller is no longer interested, or None.
+        give_up: Seconds after which the caller is no longer interested, or None. The
+            function runs on then, as in AWS, and time stands still until it has ended.
 
     Raises:
         moto.awslambda.exceptions.UnknownFunctionException: There is none.
@@ -125,14 +131,60 @@ def invoke(
     stored = backend.get_function(name_or_arn, qualifier)
     _check_runnable(stored)
     function = function_of(stored)
-    with _aws.clock.busy():
-        answer = _runner.run(function, payload, request_id, give_up)
+    invoked = _invoked_arn(function.arn, name_or_arn, qualifier)
+    clock, runner = _aws.clock, _runner
+
+    def run(begun: Callable[[], None]) -> Answer:
+        with clock.working():
+            return runner.run(function, invoked, payload, request_id, begun)
+
+    if give_up is None or give_up >= function.timeout:
+        answer = run(_nothing)
+    else:
+        answer = _run_for(run, give_up)
     return Invocation(
         answer.payload,
         "Unhandled" if answer.failed else None,
         function.version,
         answer.log_tail,
     )
+
+
+def _invoked_arn(arn: str, name_or_arn: str, qualifier: str | None) -> str:
+    """Give the ARN that handlers are told: with a qualifier if the caller gave one."""
+    parts = name_or_arn.split(":")
+    place = 7 if parts[0] == "arn" else 1
+    qualifier = parts[place] if len(parts) > place else qualifier
+    return f"{arn}:{qualifier}" if qualifier else arn
+
+
+def _nothing() -> None:
+    pass
+
+
+def _run_for(run: Callable[[Callable[[], None]], Answer], seconds: float) -> Answer:
+    """Run a function, but wait only so many seconds from when it gets its event."""
+    begun = threading.Event()
+    answer: Future[Answer] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(run(begun.set))
+        except BaseException as error:
+            answer.set_exception(error)
+        finally:
+            begun.set()
+
+    threading.Thread(
+        target=copy_context().run, args=(work,), name="invocation", daemon=True
+    ).start()
+    begun.wait()
+    return answer.result(seconds)
+
+
+def origin_of(access_key: str) -> Origin | None:
+    """Give the invocation that has credentials while it works, if any does."""
+    return None if _runner is None else _runner.origin_of(access_key)
 
 
 def _may(aws: "LocalAws", role_arn: str, action: str, resource: str) -> bool:
@@ -156,9 +208,11 @@ def _check_runnable(stored: Moto) -> None:
     )
 
 
-async def _run_later(aws: "LocalAws", arn: str, payload: bytes) -> None:
+async def _run_later(
+    aws: "LocalAws", arn: str, payload: bytes, request_id: str
+) -> None:
     """Run an asynchronous invocation, and again when it fails."""
-    request_id = str(uuid.uuid4())
+    await aws.clock.set_up()
 
     def attempt() -> bool:
         # The function may have been deleted since, or the local AWS stop first.
@@ -182,11 +236,12 @@ def _respond(request: Moto) -> tuple[int, dict[str, str], bytes]:
         raise LocalAwsError("functions run in a started local AWS only")
     _check_honoured(request.headers)
     # moto reads no version from the request.
-    stored = request.backend.get_function(
-        unquote(request.path.rsplit("/", 2)[-2]), request._get_param("Qualifier")
-    )
+    name = unquote(request.path.rsplit("/", 2)[-2])
+    qualifier = request._get_param("Qualifier")
+    stored = request.backend.get_function(name, qualifier)
     _check_runnable(stored)
-    arn, version = stored.function_arn, str(stored.version)
+    version = str(stored.version)
+    arn = _invoked_arn(function_of(stored).arn, name, qualifier)
     kind = request.headers.get("X-Amz-Invocation-Type", "RequestResponse")
     payload = _payload(request.body, kind)
     headers = {
@@ -197,7 +252,8 @@ def _respond(request: Moto) -> tuple[int, dict[str, str], bytes]:
         return 204, {**headers, "status": "204"}, b""
     if kind == "Event":
         # It is answered at once, and runs on.
-        _aws.clock.start(_run_later(_aws, arn, payload))
+        request_id = _aws.new_id(f"asynchronous invocations of {arn}")
+        _aws.clock.start(_run_later(_aws, arn, payload, request_id))
         return 202, {**headers, "status": "202"}, b""
     invocation = invoke(arn, None, payload)
     if invocation.error:

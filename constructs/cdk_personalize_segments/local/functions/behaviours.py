@@ -9,6 +9,15 @@ BEHAVIOURS: Final[Mapping[str, str]] = {
         "after one minute and after two more, in virtual time, under the same request "
         "id. Dead-letter queues and destinations are refused."
     ),
+    "clock": (
+        "A handler's own clock, as time.time() and datetime.now(), is the real one: "
+        "handlers take the account's virtual time from their event. Log events have "
+        "the virtual time."
+    ),
+    "code-folder": (
+        "LAMBDA_TASK_ROOT is one folder for all containers of a zip. It is read-only "
+        "on Lambda; here it can be written to, and what is written stays for others."
+    ),
     "cold-start": (
         "A container starts with a function's first event or when all others are busy, "
         "and keeps the globals of its modules while it is warm; changed code or "
@@ -27,7 +36,9 @@ BEHAVIOURS: Final[Mapping[str, str]] = {
     ),
     "error-shapes": (
         "What a handler raises, returns that is no JSON, and what ends a runtime are "
-        "answered as AWS's runtime and Lambda answer them."
+        "answered as AWS's runtime and Lambda answer them. Bytes are answered as they "
+        "are; a Task whose function returns no JSON, or NaN, fails with "
+        "States.Runtime, since what Step Functions does then is not documented."
     ),
     "event-limits": (
         "Events above 6 MB (1 MB if asynchronous), events that are no JSON and "
@@ -44,23 +55,32 @@ BEHAVIOURS: Final[Mapping[str, str]] = {
     ),
     "log": (
         "What a function writes goes to its log group, as text or JSON by its logging "
-        "configuration, if its role may write there."
+        "configuration, if its role may write there. A line above 1 MB becomes several "
+        "events."
     ),
     "log-levels": (
         "ApplicationLogLevel and SystemLogLevel decide what is written in JSON."
     ),
     "log-tail": "LogType=Tail gives the last 4 KB of the invocation's log.",
     "memory-limit": (
-        "A process that takes more than its memory is killed, within a tenth of a "
-        "second. Threads are not limited."
+        "A process that takes more than its memory, at any time, is killed, if not at "
+        "once then within a tenth of a second or at the end; on macOS only if it still "
+        "takes it then. Threads are not limited."
+    ),
+    "order": (
+        "Functions run side by side, and their outcomes come in the order of the "
+        "invocations. An outcome does not wait for a function that may itself wait for "
+        "it, and for no function longer than 5 seconds: among slower ones the order "
+        "depends on their speed. A state that is left does not end its function: time "
+        "stands still until it has ended."
     ),
     "platform-log": (
         "Lambda's START, END, REPORT and INIT_REPORT lines, and their JSON events, "
         "with real durations; INIT_START is not written."
     ),
     "qualifier": (
-        "Functions are invoked by $LATEST and by number of version, each with its own "
-        "code and settings. There are no aliases."
+        "Functions are invoked by $LATEST, by number of version and by alias, each "
+        "version with its own code and settings."
     ),
     "settings": (
         "Python functions from zips; layers, images, VPCs, file systems, SnapStart and "
@@ -68,7 +88,9 @@ BEHAVIOURS: Final[Mapping[str, str]] = {
     ),
     "time-out": (
         "A function that takes longer than its time-out, in real seconds, ends with "
-        "Sandbox.Timedout; virtual time stands still meanwhile."
+        "Sandbox.Timedout; virtual time stands still meanwhile. A Task's "
+        "TimeoutSeconds, also in real seconds, fails the task while its function runs "
+        "on."
     ),
 }
 """Each behaviour, and how far it goes."""

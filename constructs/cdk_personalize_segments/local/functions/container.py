@@ -29,13 +29,18 @@ class Container:
     """A function's runtime, started and watched.
 
     A start that fails or takes longer than Lambda allows is done once more, as a part
-    of the invocation that it is for, as Lambda does it.
+    of the invocation that it is for, as Lambda does it. Memory counts as it was at
+    most.
+
+    Attributes:
+        access_key: Which credentials the function has.
     """
 
     def __init__(
         self,
         start: Callable[[], Host],
         *,
+        access_key: str,
         memory_megabytes: int,
         log: PlatformLog,
         tail: Tail,
@@ -45,11 +50,13 @@ class Container:
 
         Args:
             start: Starts a runtime.
+            access_key: Which credentials the function has.
             memory_megabytes: How much memory it may take.
             log: Where Lambda tells what happens.
             tail: Has what is logged meanwhile.
             init_seconds: How long a start may take.
         """
+        self.access_key = access_key
         self._start = start
         self._memory = memory_megabytes * _MEGABYTE
         self._log = log
@@ -59,11 +66,12 @@ class Container:
         self._most_bytes = 0
         self._closed = False
 
-    def handle(self, event: Event) -> Answer:
+    def handle(self, event: Event, begun: Callable[[], None]) -> Answer:
         """Have an event handled.
 
         Args:
             event: The event.
+            begun: Is told when the runtime gets it.
 
         Returns:
             What the function answered, or the error that Lambda answers with when it
@@ -73,6 +81,7 @@ class Container:
         init_seconds = self._initialise(event) if self._host is None else None
         self._log.start(event.request_id)
         began = time.monotonic()
+        begun()
         answer = self._invoke(event)
         self._log.end(
             event.request_id,
@@ -117,7 +126,6 @@ class Container:
         if answer.ends_runtime or not (host.api.ready.is_set() and self.is_ready):
             self._end()
         else:
-            self._look_at_memory(host)
             host.drain()
         return answer
 
@@ -129,28 +137,29 @@ class Container:
         while (left := deadline - time.monotonic()) > 0:
             answer = _answer_within(host, min(left, _LOOK_SECONDS))
             if answer is None and until_ready and host.api.ready.is_set():
-                return _READY
-            answer = answer or self._failure(host, event)
+                answer = _READY
+            if host.exit_status() is None and self._look_at_memory(host) > self._memory:
+                # As Lambda tells it: the kernel ends the process.
+                return _exit_error(event, -9)
+            answer = answer or _ended(host, event)
             if answer is not None:
                 return answer
         message = f"Task timed out after {seconds:.2f} seconds"
         return _error(event, "Sandbox.Timedout", message, timed_out=True)
 
-    def _failure(self, host: Host, event: Event) -> Answer | None:
-        """Find out why there is no answer yet, if that is final."""
-        status = host.exit_status()
-        if status is not None:
-            # An answer may have come just before the end.
-            return _answer_within(host, 0) or _exit_error(event, status)
-        if self._look_at_memory(host) > self._memory:
-            # As Lambda tells it: the kernel ends the process.
-            return _exit_error(event, -9)
-        return None
-
     def _look_at_memory(self, host: Host) -> int:
-        taken = host.resident_bytes()
+        taken = host.most_bytes()
         self._most_bytes = max(self._most_bytes, taken)
         return taken
+
+
+def _ended(host: Host, event: Event) -> Answer | None:
+    """Give the answer of a runtime that has ended, or None if it runs."""
+    status = host.exit_status()
+    if status is None:
+        return None
+    # It may have come just before the end.
+    return _answer_within(host, 0) or _exit_error(event, status)
 
 
 def _answer_within(host: Host, seconds: float) -> Answer | None:

@@ -40,8 +40,8 @@ class Host(Protocol):
     def exit_status(self) -> int | None:
         """Tell how it ended: below 0 by a signal; None if it runs."""
 
-    def resident_bytes(self) -> int:
-        """Tell how much memory it takes; 0 where that cannot be told."""
+    def most_bytes(self) -> int:
+        """Tell how much memory it has taken at most; 0 where that cannot be told."""
 
     def drain(self) -> None:
         """Wait until what it has written is logged."""

@@ -6,10 +6,17 @@ from collections.abc import Callable
 from typing import Final
 
 _LONGEST_TAIL: Final = 4096
+# A log event's text is 1 MB at most:
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_InputLogEvent.html
+_LONGEST_LINE: Final = 1_048_576
 
 
 class Lines(io.RawIOBase):
-    """A stream to write to, each line of which is told as soon as it is complete."""
+    """A stream to write to, each line of which is told as soon as it is complete.
+
+    A line that is too long for one log event is told in pieces. Where exactly Lambda
+    cuts it is not documented.
+    """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         """Begin a line.
@@ -48,9 +55,14 @@ class Lines(io.RawIOBase):
                 super().close()
 
     def _tell_line(self, line: bytes) -> None:
-        if line:
+        while line:
+            end = _LONGEST_LINE
+            while end < len(line) and line[end] & 0xC0 == 0x80:
+                # Not within a character.
+                end -= 1
             # Runtimes keep a traceback in one event by carriage returns.
-            self._tell(line.decode(errors="replace").replace("\r", "\n"))
+            self._tell(line[:end].decode(errors="replace").replace("\r", "\n"))
+            line = line[end:]
 
 
 class Tail:

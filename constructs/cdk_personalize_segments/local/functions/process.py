@@ -55,9 +55,9 @@ class FunctionProcess:
         """Tell how it ended: below 0 by a signal; None if it runs."""
         return self._process.poll()
 
-    def resident_bytes(self) -> int:
-        """Tell how much memory it takes."""
-        return _resident_bytes(self._process.pid)
+    def most_bytes(self) -> int:
+        """Tell how much memory it has taken at most."""
+        return _most_bytes(self._process.pid)
 
     def drain(self) -> None:
         """Wait until what it has written is logged."""
@@ -71,14 +71,14 @@ class FunctionProcess:
         self._output.close()
 
 
-def _resident_bytes(pid: int) -> int:
-    """Tell how much memory a process takes; 0 where that cannot be told."""
+def _most_bytes(pid: int) -> int:
+    """Tell how much memory a process has taken at most; 0 where that cannot be told."""
     try:
-        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        status = Path(f"/proc/{pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
     except (OSError, IndexError):
         pass
-    # macOS has no /proc.
+    # macOS has no /proc, and only tells how much it takes now.
     told = subprocess.run(  # noqa: S603
         ["ps", "-o", "rss=", "-p", str(pid)],  # noqa: S607
         capture_output=True,

@@ -1,5 +1,6 @@
 """Runs Lambda functions: each version in containers of its own, kept warm."""
 
+import contextlib
 import hashlib
 import importlib.util
 import io
@@ -8,10 +9,9 @@ import os
 import shutil
 import tempfile
 import threading
-import uuid
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,9 +29,12 @@ from cdk_personalize_segments.local.functions.platform_log import PlatformLog
 from cdk_personalize_segments.local.functions.process import FunctionProcess
 from cdk_personalize_segments.local.functions.runtime_api import Answer, Event
 from cdk_personalize_segments.local.functions.thread import FunctionThread
+from cdk_personalize_segments.local.outcomes import Origin, is_nested
 from cdk_personalize_segments.local.untyped import Moto
 
 _AT_ONCE: Final = max(4, 2 * (os.cpu_count() or 1))
+# Real seconds for which others wait: those that run may wait for them.
+_LONGEST_TURN_SECONDS: Final = 5.0
 # Threads take less than processes.
 _WARM: Final = {False: 16, True: 128}
 # What a Python runtime of Lambda has besides the standard library.
@@ -113,6 +116,7 @@ class FunctionRunner:
         credentials: Callable[[str], Mapping[str, str]],
         may: Callable[[str, str, str], bool],
         now: Callable[[], datetime],
+        new_id: Callable[[str], str],
         in_process: Callable[[], bool],
         plain: bool | None = None,
         init_seconds: float = INIT_SECONDS,
@@ -126,6 +130,7 @@ class FunctionRunner:
             credentials: Gives a role's credentials, as boto3 takes them.
             may: Tells whether a role may do an action to a resource.
             now: Tells the time of log lines.
+            new_id: Makes up an id for a purpose.
             in_process: Tells whether to run functions in threads of this process,
                 rather than in processes of their own.
             plain: Whether processes use the plain runtime rather than AWS's; None uses
@@ -139,6 +144,7 @@ class FunctionRunner:
         self._credentials = credentials
         self._may = may
         self._now = now
+        self._new_id = new_id
         self._in_process = in_process
         self._plain = (
             importlib.util.find_spec("awslambdaric") is None if plain is None else plain
@@ -148,49 +154,46 @@ class FunctionRunner:
         self._lock = threading.Lock()
         self._warm: OrderedDict[Container, tuple[str, bool]] = OrderedDict()
         self._working: set[Container] = set()
+        # By the credentials of their containers.
+        self._origins: dict[str, Origin] = {}
         self._closed = False
         self._libraries = self._gather_libraries()
 
     def run(
         self,
         function: Function,
+        invoked_arn: str,
         payload: bytes,
         request_id: str | None = None,
-        give_up: float | None = None,
+        begun: Callable[[], None] = lambda: None,
     ) -> Answer:
         """Run a function, in a warm container if there is one.
 
-        At most a few run at once; others wait for their turn.
+        At most a few run at once. Others wait for their turn, but not for long, and not
+        at all if a function that runs may wait for them.
 
         Args:
             function: The function.
+            invoked_arn: The ARN that it was invoked by.
             payload: The event, as JSON.
             request_id: The id of the request, or None for a new one.
-            give_up: Seconds after which the caller is no longer interested.
+            begun: Is told when the function gets its event.
 
         Returns:
             What it returned, or its error.
-
-        Raises:
-            TimeoutError: The caller gave up; the container is ended.
         """
-        limit = min(function.timeout, give_up or function.timeout)
         event = Event(
-            request_id or str(uuid.uuid4()),
-            f"{function.arn}:{function.version}",
+            request_id or self._new_id(f"invocations of {function.arn}"),
+            invoked_arn,
             payload,
-            limit,
+            function.timeout,
         )
-        in_process = self._in_process()
-        with self._places:
-            container = self._take(function, in_process)
-            try:
-                answer = container.handle(event)
-            finally:
-                self._give_back(container, function, in_process)
-        if answer.timed_out and limit < function.timeout:
-            raise TimeoutError
-        return answer
+        with self._turn():
+            return self._handle(function, event, begun)
+
+    def origin_of(self, access_key: str) -> Origin | None:
+        """Give the invocation that has these credentials, while it works."""
+        return self._origins.get(access_key)
 
     def close(self) -> None:
         """End all containers."""
@@ -201,6 +204,30 @@ class FunctionRunner:
         for container in containers:
             container.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        has_place = not is_nested() and self._places.acquire(
+            timeout=_LONGEST_TURN_SECONDS
+        )
+        try:
+            yield
+        finally:
+            if has_place:
+                self._places.release()
+
+    def _handle(
+        self, function: Function, event: Event, begun: Callable[[], None]
+    ) -> Answer:
+        in_process = self._in_process()
+        container = self._take(function, in_process)
+        origin = self._origins[container.access_key] = Origin()
+        try:
+            return container.handle(event, begun)
+        finally:
+            origin.end()
+            del self._origins[container.access_key]
+            self._give_back(container, function, in_process)
 
     def _take(self, function: Function, in_process: bool) -> Container:
         kind = function.sameness, in_process
@@ -242,7 +269,8 @@ class FunctionRunner:
 
     def _start(self, function: Function, in_process: bool) -> Container:
         now = self._now()
-        stream = f"{now:%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
+        stream_id = self._new_id(f"log streams of {function.arn}").replace("-", "")
+        stream = f"{now:%Y/%m/%d}/[{function.version}]{stream_id}"
         tail = Tail(self._log_to(function, stream))
         setup = Setup(
             code=self._unpack(function),
@@ -258,6 +286,7 @@ class FunctionRunner:
 
         return Container(
             start_host,
+            access_key=setup.environment["AWS_ACCESS_KEY_ID"],
             memory_megabytes=function.memory_megabytes,
             log=PlatformLog(
                 version=function.version,

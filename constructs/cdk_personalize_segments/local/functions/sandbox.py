@@ -6,6 +6,7 @@ usual names, since modules of a sandbox import through the sandbox. The rest of 
 standard library and of the SDK is shared.
 """
 
+import _thread
 import atexit
 import builtins
 import importlib
@@ -13,10 +14,11 @@ import importlib.util
 import io
 import itertools
 import os
+import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from functools import cache
 from importlib.machinery import (
     ModuleSpec,
@@ -40,6 +42,16 @@ _COPIED: Final = frozenset({"boto3", "logging"})
 # What `site` adds, which a runtime goes without.
 _NO_BUILTINS: Final = ("copyright", "credits", "exit", "help", "license", "quit")
 _STANDARD: Final = sys.stdlib_module_names | frozenset(sys.builtin_module_names)
+# What of `signal` acts on a whole process; Python has no audit events for it.
+_OF_SIGNALS: Final = (
+    "alarm",
+    "pause",
+    "raise_signal",
+    "set_wakeup_fd",
+    "setitimer",
+    "siginterrupt",
+    "signal",
+)
 _numbers = itertools.count(1)
 
 
@@ -139,9 +151,10 @@ class Sandbox:
         logger: logging.Logger = self._logging.getLogger(name)
         return logger
 
-    def tell_error(self, thread: threading.Thread) -> None:
-        """Write the exception that is being handled as the end of a thread."""
-        self.write(f"Exception in thread {thread.name}:\n{traceback.format_exc()}")
+    def tell_error(self, thread: threading.Thread, error: BaseException) -> None:
+        """Write the exception that ended a thread."""
+        trace = "".join(traceback.format_exception(error))
+        self.write(f"Exception in thread {thread.name}:\n{trace}")
 
     def write(self, text: str) -> None:
         """Write to the function's output."""
@@ -180,6 +193,12 @@ class Sandbox:
         return {
             "importlib": _View(importlib, import_module=self.import_module),
             # There is no fork, and what is registered for one would stay for ever.
+            "_thread": _View(
+                _thread,
+                start_new=isolation.start_new_thread,
+                start_new_thread=isolation.start_new_thread,
+            ),
+            "signal": _View(signal, **_refused("signal", _OF_SIGNALS)),
             "os": _View(os, _exit=_refuse_exit, register_at_fork=_register_nothing),
             "sys": _View(
                 sys,
@@ -289,6 +308,13 @@ class _View(ModuleType):
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         # A submodule that was imported since.
         return getattr(self._module, name)
+
+
+def _refused(module: str, names: Sequence[str]) -> dict[str, Callable[..., NoReturn]]:
+    def refusal(name: str) -> Callable[..., NoReturn]:
+        return lambda *_, **__: isolation.refuse(f"{module}.{name}")
+
+    return {name: refusal(name) for name in names}
 
 
 def _refuse_exit(_: int) -> NoReturn:

@@ -44,7 +44,7 @@ class FunctionThread:
         """Tell how it ended; None if it runs."""
         return self._status
 
-    def resident_bytes(self) -> int:
+    def most_bytes(self) -> int:
         """Say 0: its memory cannot be told from that of its process."""
         return 0
 
@@ -105,4 +105,6 @@ class _Direct:
 
     def post(self, place: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Post a response or an error."""
-        self._api.receive(place, self._sandbox.plain(body.decode()).encode())
+        # A response may be any bytes.
+        text = self._sandbox.plain(body.decode(errors="surrogateescape"))
+        self._api.receive(place, text.encode(errors="surrogateescape"))

@@ -82,10 +82,7 @@ class Queues:
         patch(Message, "mark_sent", mark_in_milliseconds)
         # At the very moment at which its time-out ends, a message is there again.
         patch(Message, "visible", property(lambda it: _now() >= round(it.visible_at)))
-        patch(Message, "delayed", property(lambda it: _now() < round(it.delayed_until)))
         patch(Queue, "messages", property(_available))
-        patch(Queue, "approximate_number_of_messages_delayed", property(_delayed))
-        patch(Queue, "approximate_number_of_messages_not_visible", property(_hidden))
         # Those that expired are gone; moto would count them all for each.
         patch(
             SQSBackend,
@@ -131,16 +128,6 @@ def _available(queue: Moto) -> list[Moto]:
         for each in queue._messages
         if now >= round(each.visible_at) and now >= round(each.delayed_until)
     ]
-
-
-def _delayed(queue: Moto) -> int:
-    now = _now()
-    return sum(now < round(each.delayed_until) for each in queue._messages)
-
-
-def _hidden(queue: Moto) -> int:
-    now = _now()
-    return sum(now < round(each.visible_at) for each in queue._messages)
 
 
 def next_available(queue: Moto) -> float | None:

@@ -1,12 +1,17 @@
 """What every check of a definition is made of: refusals that name the place."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Container, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from cdk_personalize_segments.local import jsonata
 from cdk_personalize_segments.local.untyped import Json
 
 LONGEST_WAIT: Final = 99_999_999
+_TIMESTAMP: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
+)
 
 
 class InvalidDefinitionError(Exception):
@@ -134,6 +139,27 @@ def is_whole(value: object, least: int, most: int | None = None) -> bool:
         and value >= least
         and (most is None or value <= most)
     )
+
+
+def is_one_of(value: object, names: Container[str]) -> bool:
+    """Tell whether something is a string, and one of some names."""
+    return isinstance(value, str) and value in names
+
+
+def read_timestamp(text: object) -> datetime:
+    """Read a timestamp in the profile of ISO-8601 that RFC 3339 describes.
+
+    Args:
+        text: What a definition or an expression says.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if not isinstance(text, str) or not _TIMESTAMP.fullmatch(text):
+        raise ValueError(
+            f"Timestamp must be like 2026-03-01T12:00:00Z, not {text!r}",
+        )
+    return datetime.fromisoformat(text)
 
 
 def wrong(what: str, at: str) -> InvalidDefinitionError:

@@ -5,7 +5,6 @@ refused by the name of the state and of the field, never ignored.
 """
 
 import functools
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -16,13 +15,16 @@ from cdk_personalize_segments.local.stepfunctions.checks import (
     check_fields,
     check_whole,
     expression,
+    is_one_of,
     is_whole,
+    read_timestamp,
     wrong,
 )
 from cdk_personalize_segments.local.stepfunctions.integrations import (
     INTEGRATIONS,
     WAIT_FOR_TOKEN,
 )
+from cdk_personalize_segments.local.stepfunctions.json_texts import read_json
 from cdk_personalize_segments.local.stepfunctions.map_definition import (
     DISTRIBUTED_FIELDS,
     check_mode,
@@ -31,6 +33,7 @@ from cdk_personalize_segments.local.stepfunctions.map_definition import (
 from cdk_personalize_segments.local.untyped import Json
 
 _LONGEST_NAME: Final = 80
+_LONGEST_DELAY: Final = 31_622_399
 _LANGUAGE: Final = "JSONata"
 
 MACHINE_FIELDS: Final = frozenset(
@@ -114,7 +117,7 @@ def parse(text: str) -> dict[str, Any]:
         InvalidDefinitionError: It is wrong, or uses what local AWS does not run.
     """
     try:
-        machine = json.loads(text)
+        machine = read_json(text)
     except ValueError as error:
         raise InvalidDefinitionError("INVALID_JSON_DESCRIPTION", str(error)) from None
     if not isinstance(machine, dict):
@@ -148,8 +151,12 @@ class _Check:
         if self._language not in ("JSONPath", _LANGUAGE):
             raise wrong(f"there is no QueryLanguage {self._language!r}", "")
         timeout = machine.get("TimeoutSeconds")
-        if timeout is not None and not is_whole(timeout, 1):
-            raise wrong("TimeoutSeconds must be a whole number of at least 1", "")
+        if timeout is not None and not is_whole(timeout, 1, LONGEST_WAIT):
+            raise wrong(
+                f"TimeoutSeconds must be a whole number from 1 to {LONGEST_WAIT}", ""
+            )
+        if machine.get("Version", "1.0") != "1.0":
+            raise wrong("Version is 1.0", "/Version")
         self._states(machine, "", frozenset())
 
     def _states(
@@ -158,7 +165,7 @@ class _Check:
         states = holder.get("States")
         if not isinstance(states, dict) or not states:
             raise wrong("States must be an object with at least one state", place)
-        if holder.get("StartAt") not in states:
+        if not is_one_of(holder.get("StartAt"), states):
             raise _missing(holder.get("StartAt"), f"{place}/StartAt")
         for name, state in states.items():
             _shape(state, f"{place}/States/{name}")
@@ -172,14 +179,14 @@ class _Check:
             self._name(name, at)
             self._state(state, at, outer | assigned)
             for target in _targets(state):
-                if target not in states:
+                if not is_one_of(target, states):
                     raise _missing(target, at)
         for name in sorted(set(states) - _reached(holder)):
             raise wrong(f"no way leads to state '{name}'", place or "/")
 
     def _name(self, name: str, at: str) -> None:
-        if len(name) > _LONGEST_NAME:
-            raise wrong(f"a state's name has at most {_LONGEST_NAME} characters", at)
+        if not 1 <= len(name) <= _LONGEST_NAME:
+            raise wrong(f"a state's name has 1 to {_LONGEST_NAME} characters", at)
         if name in self._names:
             raise wrong(f"there are two states '{name}'", at)
         self._names.add(name)
@@ -208,7 +215,11 @@ class _Check:
             _task(state, at)
         elif kind == "Map":
             self._map(state, at, scope)
+        elif kind == "Fail":
+            _fail(state, at)
         elif kind == "Parallel":
+            if not state["Branches"]:
+                raise wrong("a Parallel state needs a branch", f"{at}/Branches")
             for position, branch in enumerate(state["Branches"]):
                 place = f"{at}/Branches[{position}]"
                 check_fields(branch, _BRANCH, place)
@@ -218,6 +229,10 @@ class _Check:
         place = f"{at}/ItemProcessor"
         check_fields(state["ItemProcessor"], _PROCESSOR, place)
         check_mode(state, at)
+        check_whole(state, "MaxConcurrency", 0, at)
+        items = state.get("Items", [])
+        if expression(items) is None and not isinstance(items, list):
+            raise wrong("local AWS iterates over arrays only", f"{at}/Items")
         # Child executions do not see the variables of their parent.
         outer = frozenset() if is_distributed(state) else scope
         self._states(state["ItemProcessor"], place, outer)
@@ -231,6 +246,12 @@ class _Check:
             for field in ("Condition", "Next"):
                 if field not in rule:
                     raise wrong(f"a rule needs {field}", place)
+            condition = rule["Condition"]
+            if expression(condition) is None and not isinstance(condition, bool):
+                raise wrong(
+                    "Condition must be a boolean or an expression for one",
+                    f"{place}/Condition",
+                )
             for field in ("Condition", "Output", "Assign"):
                 if field in rule:
                     check_expressions(rule[field], f"{place}/{field}")
@@ -264,16 +285,28 @@ def _wait(state: Mapping[str, Any], at: str) -> None:
         raise wrong(
             f"Seconds must be a whole number from 0 to {LONGEST_WAIT}", f"{at}/Seconds"
         )
+    timestamp = state.get("Timestamp")
+    if timestamp is not None and expression(timestamp) is None:
+        try:
+            read_timestamp(timestamp)
+        except ValueError as error:
+            raise wrong(str(error), f"{at}/Timestamp") from None
+
+
+def _fail(state: Mapping[str, Any], at: str) -> None:
+    for field in ("Error", "Cause"):
+        if not isinstance(state.get(field, ""), str):
+            raise wrong(f"{field} must be a string", f"{at}/{field}")
 
 
 def _task(state: Mapping[str, Any], at: str) -> None:
-    integration = INTEGRATIONS.get(state["Resource"])
-    if integration is None:
+    if not is_one_of(state["Resource"], INTEGRATIONS):
         raise wrong(
             f"local AWS does not run tasks of {state['Resource']}; it runs those of "
             f"{', '.join(INTEGRATIONS)}",
             f"{at}/Resource",
         )
+    integration = INTEGRATIONS[state["Resource"]]
     arguments = state["Arguments"]
     if expression(arguments) is None:
         check_fields(
@@ -285,6 +318,12 @@ def _task(state: Mapping[str, Any], at: str) -> None:
         if not state["Resource"].endswith(WAIT_FOR_TOKEN):
             raise wrong(
                 f"HeartbeatSeconds is for tasks with {WAIT_FOR_TOKEN}",
+                f"{at}/HeartbeatSeconds",
+            )
+        heartbeat, timeout = state["HeartbeatSeconds"], state.get("TimeoutSeconds")
+        if is_whole(heartbeat, 1) and is_whole(timeout, 1) and heartbeat >= timeout:
+            raise wrong(
+                "HeartbeatSeconds must be less than TimeoutSeconds",
                 f"{at}/HeartbeatSeconds",
             )
 
@@ -302,14 +341,17 @@ def _error_names(rule: Mapping[str, Any], at: str, *, last: bool) -> None:
 
 
 def _retry_numbers(retrier: Mapping[str, Any], at: str) -> None:
-    for field, least in (
-        ("IntervalSeconds", 1),
-        ("MaxAttempts", 0),
-        ("MaxDelaySeconds", 1),
+    interval = retrier.get("IntervalSeconds", 1)
+    for field, least, most in (
+        ("IntervalSeconds", 1, LONGEST_WAIT),
+        ("MaxAttempts", 0, LONGEST_WAIT),
+        # Not shorter than the first delay, which has been checked by then.
+        ("MaxDelaySeconds", interval, _LONGEST_DELAY),
     ):
-        if field in retrier and not is_whole(retrier[field], least, LONGEST_WAIT):
+        if field in retrier and not is_whole(retrier[field], least, most):
             raise wrong(
-                f"{field} must be a whole number of at least {least}", f"{at}/{field}"
+                f"{field} must be a whole number from {least} to {most}",
+                f"{at}/{field}",
             )
     rate = retrier.get("BackoffRate", 2.0)
     if isinstance(rate, bool) or not isinstance(rate, int | float) or rate < 1:

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Any
 from cdk_personalize_segments.local.clock import Clock
 from cdk_personalize_segments.local.stepfunctions.access import Access
 from cdk_personalize_segments.local.stepfunctions.checks import LONGEST_WAIT
-from cdk_personalize_segments.local.stepfunctions.errors import PERMISSIONS, StateError
+from cdk_personalize_segments.local.stepfunctions.errors import (
+    ITEM_READER_FAILED,
+    PERMISSIONS,
+    RESULT_WRITER_FAILED,
+    StateError,
+)
 from cdk_personalize_segments.local.stepfunctions.history import History
 from cdk_personalize_segments.local.stepfunctions.ids import uuid_of
 from cdk_personalize_segments.local.stepfunctions.item_reader import read_items
-from cdk_personalize_segments.local.stepfunctions.map_definition import MOST_ITEMS
+from cdk_personalize_segments.local.stepfunctions.map_definition import (
+    MOST_ITEMS,
+    READERS,
+    WRITER_ARGUMENTS,
+)
 from cdk_personalize_segments.local.stepfunctions.map_runs import Child, Limits, MapRun
 from cdk_personalize_segments.local.stepfunctions.result_writer import (
     Format,
@@ -73,8 +82,10 @@ class DistributedMap:
             run.end("ABORTED")
             history.add(visit.branch, "MapRunAborted")
             raise
+        except Exception:
+            run.end("FAILED")
+            raise
         run.end("SUCCEEDED")
-        history.add(visit.branch, "MapRunSucceeded")
         return result
 
     def _new_run(self, visit: Visit, evaluator: Evaluator, history: History) -> MapRun:
@@ -116,8 +127,8 @@ class DistributedMap:
         form = Format.of(writer)
         result: Any
         if "Resource" in writer:
-            arguments = evaluator.value(
-                visit, writer["Arguments"], "ResultWriter/Arguments"
+            arguments = _arguments(
+                visit, evaluator, "ResultWriter", WRITER_ARGUMENTS, RESULT_WRITER_FAILED
             )
             result = await self._clock.in_thread(
                 write_results, self._access.client("s3"), run, arguments, form
@@ -150,11 +161,38 @@ class DistributedMap:
             most = evaluator.whole(
                 visit, "ItemReader/ReaderConfig/MaxItems", 1, MOST_ITEMS
             )
-        arguments = evaluator.value(visit, reader["Arguments"], "ItemReader/Arguments")
+        arguments = _arguments(
+            visit,
+            evaluator,
+            "ItemReader",
+            READERS[reader["Resource"]],
+            ITEM_READER_FAILED,
+        )
         items: list[Any] = await self._clock.in_thread(
             read_items, self._access.client("s3"), reader, arguments, most
         )
         return items
+
+
+def _arguments(
+    visit: Visit, evaluator: Evaluator, field: str, known: frozenset[str], error: str
+) -> dict[str, str]:
+    """Evaluate the arguments of a reader or writer, and check what came out."""
+    arguments = evaluator.value(
+        visit, visit.state[field]["Arguments"], f"{field}/Arguments"
+    )
+    needed = sorted({"Bucket", "Key"} & known)
+    if (
+        not isinstance(arguments, dict)
+        or not set(needed) <= set(arguments) <= known
+        or not all(isinstance(value, str) for value in arguments.values())
+    ):
+        raise StateError(
+            error,
+            f"The Arguments of the {field} must be strings, {' and '.join(needed)} and "
+            f"no others than {', '.join(sorted(known))}: {written(arguments)}",
+        )
+    return arguments
 
 
 def _limits(visit: Visit, evaluator: Evaluator) -> Limits:

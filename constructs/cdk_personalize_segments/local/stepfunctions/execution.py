@@ -4,12 +4,13 @@ import asyncio
 import concurrent.futures
 import json
 import logging
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from cdk_personalize_segments.local.clock import Clock, iso
+from cdk_personalize_segments.local.clock import Clock, Deadline, iso
 from cdk_personalize_segments.local.stepfunctions.errors import (
     RUNTIME,
     TIMEOUT,
@@ -24,6 +25,7 @@ from cdk_personalize_segments.local.stepfunctions.history import (
     with_output,
 )
 from cdk_personalize_segments.local.stepfunctions.interpreter import (
+    LONGEST_OPEN,
     Interpreter,
     Surroundings,
 )
@@ -33,7 +35,7 @@ from cdk_personalize_segments.local.stepfunctions.scopes import written
 
 REDRIVABLE_FOR: Final = timedelta(days=14)
 """How long after its end an execution can be redriven."""
-_LONGEST_OPEN: Final = timedelta(days=365)
+_OPEN: Final = ("PENDING_REDRIVE", "RUNNING")
 _log: Final = logging.getLogger(__name__)
 
 
@@ -93,6 +95,7 @@ class Execution:
         machine: Machine,
         text: str,
         clock: Clock,
+        start_number: int,
         on_status: Callable[["Execution"], None],
         map_run_arn: str | None = None,
     ) -> None:
@@ -104,6 +107,8 @@ class Execution:
             machine: What it runs.
             text: Its input, as JSON text.
             clock: What it waits on.
+            start_number: How often an execution of this ARN has been started, so that
+                no two have the same task tokens.
             on_status: Is told when it starts and when it ends.
             map_run_arn: The Map Run that starts it, or None.
         """
@@ -121,6 +126,7 @@ class Execution:
         self.redrive_count = 0
         self.redriven: datetime | None = None
         self._clock = clock
+        self._start_number = start_number
         self._on_status = on_status
         self._history = History(clock.now, LogDelivery(machine.logging, arn).deliver)
         self._future: concurrent.futures.Future[None] | None = None
@@ -129,6 +135,7 @@ class Execution:
         self._idle.set()
         self._progress = Progress(machine.states["StartAt"], json.loads(text), Scope())
         self._surroundings: Surroundings
+        self._limit: Deadline
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -146,7 +153,7 @@ class Execution:
             return f"Execution is {self.status} and cannot be redriven"
         if self._history.length >= LONGEST - 1:
             return "Execution history event limit exceeded"
-        if now - self.started > _LONGEST_OPEN:
+        if now - self.started >= LONGEST_OPEN:
             return "Execution has exceeded the max execution time"
         if self.stopped is not None and now - self.stopped > REDRIVABLE_FOR:
             return "Execution redrivable period exceeded"
@@ -160,6 +167,7 @@ class Execution:
         """
         self._surroundings = surroundings
         self._on_status(self)
+        self._limit_time()
         self._future = self._clock.start(self._begin())
 
     def redrive(self) -> None:
@@ -173,7 +181,18 @@ class Execution:
         self.redriven = self._clock.now()
         self._ended.clear()
         self._on_status(self)
+        self._limit_time()
         self._future = self._clock.start(self._go_on())
+
+    def _limit_time(self) -> None:
+        """Have it time out after a year, which nobody waits for.
+
+        That is the longest that an execution may run, as in
+        https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html.
+        """
+        self._limit = self._clock.at(
+            self.started + LONGEST_OPEN, lambda: self._stop("TIMED_OUT")
+        )
 
     async def _go_on(self) -> None:
         # What was stopped may still be stopping.
@@ -195,16 +214,22 @@ class Execution:
             error: The name of an error to end with, if any.
             cause: What the error says.
         """
-        if self.status not in ("RUNNING", "PENDING_REDRIVE"):
+        self._stop("ABORTED", error=error, cause=cause)
+
+    def _stop(
+        self, status: str, *, error: str | None = None, cause: str | None = None
+    ) -> None:
+        if self.status not in _OPEN:
             return
         # From here on, what its states do no longer matters.
-        self._end("ABORTED", error=error, cause=cause)
+        self._end(status, error=error, cause=cause)
         if self._future is not None:
             self._future.cancel()
 
     async def _begin(self) -> None:
         details = with_input(self.input, roleArn=self.machine.role_arn)
         self._history.add(Branch(), "ExecutionStarted", details)
+        await self._clock.set_up()
         await self._run(Branch())
 
     async def _run(self, branch: Branch) -> None:
@@ -221,6 +246,7 @@ class Execution:
             self._context(),
             self.arn.split(":")[3],
             self._surroundings,
+            self._chance(),
         )
         deadline = asyncio.timeout(self.machine.states.get("TimeoutSeconds"))
         try:
@@ -247,6 +273,11 @@ class Execution:
                 "FAILED", error=RUNTIME, cause=f"local AWS is at fault: {error!r}"
             )
 
+    def _chance(self) -> random.Random:
+        """Give what is the same whenever a run is repeated, and new for each run."""
+        seed = f"{self.arn} {self._start_number}.{self.redrive_count}"
+        return random.Random(seed)  # noqa: S311
+
     def _context(self) -> dict[str, Any]:
         redriven = {}
         if self.redriven is not None:
@@ -272,6 +303,9 @@ class Execution:
         error: str | None = None,
         cause: str | None = None,
     ) -> None:
+        # It may be stopped in the instant in which its last state ends.
+        if self.status not in _OPEN:
+            return
         kinds = {
             "ABORTED": "ExecutionAborted",
             "FAILED": "ExecutionFailed",
@@ -290,6 +324,7 @@ class Execution:
         self._history.close()
         self.output, self.error, self.cause = output, error, cause
         self.stopped = self._clock.now()
+        self._limit.cancel()
         # Last: who sees it ended sees the rest.
         self.status = status
         self._ended.set()

@@ -1,19 +1,24 @@
 """Runs the states of an execution, on the virtual clock."""
 
 import asyncio
+import itertools
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from cdk_personalize_segments.local.clock import Clock, iso
 from cdk_personalize_segments.local.stepfunctions import scopes
-from cdk_personalize_segments.local.stepfunctions.checks import LONGEST_WAIT
+from cdk_personalize_segments.local.stepfunctions.checks import (
+    LONGEST_WAIT,
+    read_timestamp,
+)
 from cdk_personalize_segments.local.stepfunctions.errors import (
     DATA_LIMIT_EXCEEDED,
     HEARTBEAT_TIMEOUT,
     NO_CHOICE_MATCHED,
+    RUNTIME,
     TIMEOUT,
     StateError,
     is_caught_by,
@@ -38,7 +43,11 @@ from cdk_personalize_segments.local.stepfunctions.scopes import (
 from cdk_personalize_segments.local.task_tokens import new_token
 from cdk_personalize_segments.local.untyped import Json
 
+LONGEST_OPEN: Final = timedelta(days=365)
+"""How long an execution can run."""
 _MOST_AT_ONCE: Final = 40
+_CUT_OFF: Final = ("Map", "Parallel", "Task", "Wait")
+_VISITS_IN_A_ROW: Final = 50
 _NOTHING: Final = object()
 
 
@@ -103,6 +112,7 @@ class Interpreter:
         context: Mapping[str, Any],
         region: str,
         surroundings: Surroundings,
+        chance: random.Random,
     ) -> None:
         """Prepare to run.
 
@@ -112,15 +122,16 @@ class Interpreter:
             context: The parts of the context object that never change.
             region: The Region of the tasks.
             surroundings: Performs tasks and Distributed Maps.
+            chance: Where chance comes from.
         """
         self._clock = clock
         self._history = history
         self._context = context
         self._region = region
         self._surroundings = surroundings
-        # The same execution has the same chances whenever it is run.
-        self._chance = random.Random(context["Execution"]["Id"])  # noqa: S311
-        self._evaluator = Evaluator(clock, self._chance)
+        self._chance = chance
+        self._evaluator = Evaluator(clock, chance)
+        self._visits = itertools.count(1)
 
     async def run(
         self,
@@ -143,10 +154,26 @@ class Interpreter:
         Raises:
             StateError: One failed and nothing caught it.
         """
-        while not progress.ended:
-            state = states["States"][progress.state]
-            await self._visit(state, progress, branch, context or {})
+        progress.running = True
+        try:
+            await self._run(states, progress, branch, context or {})
+        finally:
+            progress.running = False
         return progress.input
+
+    async def _run(
+        self,
+        states: Mapping[str, Any],
+        progress: Progress,
+        branch: Branch,
+        context: Mapping[str, Any],
+    ) -> None:
+        while not progress.ended:
+            if next(self._visits) % _VISITS_IN_A_ROW == 0:
+                # States that wait for nothing must not keep others from stopping them.
+                await asyncio.sleep(0)
+            state = states["States"][progress.state]
+            await self._visit(state, progress, branch, context)
 
     async def _visit(
         self,
@@ -204,7 +231,10 @@ class Interpreter:
     async def _guarded(
         self, visit: Visit, work: Callable[[Visit], Awaitable["Outcome"]]
     ) -> "Outcome":
-        """Do a state's work, with its retries and catchers."""
+        """Do a state's work, with its retries and catchers.
+
+        A Map or Parallel state has failed only once its retries are used up.
+        """
         tried = [0] * len(visit.state.get("Retry", []))
         while True:
             try:
@@ -229,16 +259,17 @@ class Interpreter:
                 continue
             if tried[position] >= retrier.get("MaxAttempts", 3):
                 return None
-            growth = retrier.get("BackoffRate", 2.0) ** tried[position]
+            delay = _backoff(retrier, tried[position])
             tried[position] += 1
-            delay = retrier.get("IntervalSeconds", 1) * growth
-            delay = min(delay, retrier.get("MaxDelaySeconds", delay))
             if retrier.get("JitterStrategy") == "FULL":
                 delay = round(self._chance.uniform(0, delay), 3)
-            return float(delay)
+            return delay
         return None
 
     def _caught(self, visit: Visit, error: StateError) -> "Outcome":
+        """Give what comes of a failure, with its events in the order seen on AWS."""
+        before = visit.branch.previous
+        self._tell_failure(visit, error)
         for position, catcher in enumerate(visit.state.get("Catch", [])):
             if is_caught_by(error.error, catcher["ErrorEquals"]):
                 try:
@@ -249,10 +280,19 @@ class Interpreter:
                         f"Catch[{position}]/",
                         errorOutput=error.output,
                     )
-                except EvaluationFailedError as failure:
-                    self._tell_evaluation(visit, failure)
-                    raise
-        raise error
+                except StateError as failure:
+                    error = failure
+                visit.branch.previous = before
+                self._tell_evaluation(visit, error)
+                self._tell_failure(visit, error)
+                break
+        # Whatever it was, for the states around this one no expression of theirs.
+        raise StateError(error.error, error.cause)
+
+    def _tell_failure(self, visit: Visit, error: StateError) -> None:
+        kind = visit.state["Type"]
+        if kind in ("Map", "Parallel") and error.error != RUNTIME:
+            self._history.add(visit.branch, f"{kind}StateFailed")
 
     def _tell_evaluation(self, visit: Visit, error: StateError) -> None:
         if isinstance(error, EvaluationFailedError):
@@ -308,14 +348,14 @@ class Interpreter:
 
     def _seconds_until(self, visit: Visit, timestamp: str) -> float:
         try:
-            until = datetime.fromisoformat(timestamp)
-            return max(0.0, (until - self._clock.now()).total_seconds())
-        except (TypeError, ValueError):
+            until = read_timestamp(timestamp)
+        except ValueError:
             raise scopes.out_of_range(
                 visit,
                 "Timestamp",
                 f"must be ISO-8601 with a time zone, not {timestamp!r}",
             ) from None
+        return max(0.0, (until - self._clock.now()).total_seconds())
 
     async def _choice(self, visit: Visit) -> "Outcome":
         for position, rule in enumerate(visit.state["Choices"]):
@@ -325,6 +365,8 @@ class Interpreter:
             if scopes.expect(value, "boolean", said, f"{place}Condition", visit):
                 return self._outcome(visit, rule, visit.input, place)
         if "Default" not in visit.state:
+            # So it is documented, though AWS has been seen to say States.Runtime:
+            # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
             raise StateError(
                 NO_CHOICE_MATCHED, scopes.entered(visit, "No choice rule matched.")
             )
@@ -395,12 +437,12 @@ class Interpreter:
             )
         else:
             work = self._iterations(visit)
-        try:
-            results = await work
-        except StateError:
-            self._history.add(visit.branch, "MapStateFailed")
-            raise
-        self._history.add(visit.branch, "MapStateSucceeded")
+        results = await work
+        # What follows goes on from before these events.
+        aside = Branch(visit.branch.previous)
+        if is_distributed(visit.state):
+            self._history.add(aside, "MapRunSucceeded")
+        self._history.add(aside, "MapStateSucceeded")
         return self._outcome(visit, visit.state, results, result=results)
 
     async def _iterations(self, visit: Visit) -> list[Any]:
@@ -413,19 +455,24 @@ class Interpreter:
         places = asyncio.Semaphore(min(most or _MOST_AT_ONCE, _MOST_AT_ONCE))
         after = visit.branch.previous
 
-        async def iterate(index: int, item: Json) -> Json:
+        async def iterate(index: int, item: Json, branch: Branch) -> Json:
             inner = progress.inner.get(index)
             if inner is not None and inner.ended:
                 return inner.input
             await places.acquire()
-            result = await self._iteration(visit, index, item, Branch(after))
+            result = await self._iteration(visit, index, item, branch)
             # Not after a failure: then no other may begin.
             places.release()
             return result
 
-        return await _together(
-            [iterate(index, item) for index, item in enumerate(progress.items)]
-        )
+        branches = [Branch(after) for _ in progress.items]
+        works = [
+            iterate(index, item, branch)
+            for index, (item, branch) in enumerate(
+                zip(progress.items, branches, strict=True)
+            )
+        ]
+        return await self._together(visit, branches, works)
 
     async def _iteration(
         self, visit: Visit, index: int, item: Json, branch: Branch
@@ -434,24 +481,14 @@ class Interpreter:
         context = {"Map": {"Item": {"Index": index, "Value": item}}}
         self._history.add(branch, "MapIterationStarted", details)
         processor = visit.state["ItemProcessor"]
-        try:
-            if index not in visit.progress.inner:
-                visit.progress.inner[index] = Progress(
-                    processor["StartAt"],
-                    self._evaluator.selected(visit, index, item),
-                    Scope(visit.scope),
-                )
-            result = await self.run(
-                processor, visit.progress.inner[index], branch, context
+        if index not in visit.progress.inner:
+            visit.progress.inner[index] = Progress(
+                processor["StartAt"],
+                self._evaluator.selected(visit, index, item),
+                Scope(visit.scope),
             )
-        except StateError:
-            self._history.add(branch, "MapIterationFailed", details)
-            raise
-        except asyncio.CancelledError:
-            self._history.add(branch, "MapIterationAborted", details)
-            raise
+        result = await self.run(processor, visit.progress.inner[index], branch, context)
         self._history.add(branch, "MapIterationSucceeded", details)
-        visit.branch.previous = branch.previous
         return result
 
     async def _parallel(self, visit: Visit) -> "Outcome":
@@ -468,33 +505,103 @@ class Interpreter:
                 position: Progress(branch["StartAt"], value, Scope(visit.scope))
                 for position, branch in enumerate(visit.state["Branches"])
             }
-        after = visit.branch.previous
-        try:
-            results = await _together(
-                [
-                    self.run(branch, progress.inner[position], Branch(after))
-                    for position, branch in enumerate(visit.state["Branches"])
-                ]
-            )
-        except StateError:
-            self._history.add(visit.branch, "ParallelStateFailed")
-            raise
-        self._history.add(visit.branch, "ParallelStateSucceeded")
+        branches = [Branch(visit.branch.previous) for _ in visit.state["Branches"]]
+        works = [
+            self.run(states, progress.inner[position], branches[position])
+            for position, states in enumerate(visit.state["Branches"])
+        ]
+        results = await self._together(visit, branches, works)
+        # What follows goes on from before this event.
+        self._history.add(Branch(visit.branch.previous), "ParallelStateSucceeded")
         return self._outcome(visit, visit.state, results, result=results)
+
+    async def _together(
+        self,
+        visit: Visit,
+        branches: list[Branch],
+        works: list[Coroutine[Any, Any, Any]],
+    ) -> list[Any]:
+        """Run branches or iterations at once; when one fails, stop the others and fail.
+
+        The state goes on from the last event inside of it, or of the first to fail.
+        """
+        failed: list[int] = []
+
+        async def follow(position: int) -> Json:
+            try:
+                result = await works[position]
+            except StateError:
+                if not failed:
+                    visit.branch.previous = branches[position].previous
+                failed.append(position)
+                raise
+            if not failed:
+                last = max(visit.branch.previous, branches[position].previous)
+                visit.branch.previous = last
+            return result
+
+        tasks = [asyncio.ensure_future(follow(each)) for each in range(len(works))]
+        try:
+            return await asyncio.gather(*tasks)
+        except StateError as error:
+            if error.error != RUNTIME:
+                self._tell_cut(visit, failed[0])
+            raise
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _tell_cut(self, visit: Visit, failed: int) -> None:
+        """Tell what the failure of a branch or an iteration cuts off.
+
+        All of these events follow the last one of what failed. They and their order are
+        as observed on AWS, not documented; neither is what AWS tells of states when the
+        whole execution is stopped or times out: here nothing.
+
+        Args:
+            visit: The visit to the Map or Parallel state.
+            failed: The position of what failed.
+        """
+        for kind, details in _cut(visit.name, visit.state, visit.progress, failed):
+            self._history.add(Branch(visit.branch.previous), kind, details)
+        if visit.state["Type"] == "Map":
+            details = {"name": visit.name, "index": failed}
+            aside = Branch(visit.branch.previous)
+            self._history.add(aside, "MapIterationFailed", details)
+
+
+def _backoff(retrier: Mapping[str, Any], tried: int) -> float:
+    # No execution sees the end of a longer delay.
+    longest = LONGEST_OPEN.total_seconds()
+    try:
+        growth = float(retrier.get("BackoffRate", 2.0)) ** tried
+    except OverflowError:
+        growth = longest
+    delay = retrier.get("IntervalSeconds", 1) * growth
+    return float(min(delay, retrier.get("MaxDelaySeconds", longest), longest))
 
 
 Outcome = tuple[str | None, Any, dict[str, Any]]
 
 
-async def _together(works: list[Coroutine[Any, Any, Any]]) -> list[Any]:
-    """Run several works at once; when one fails, cancel the others and fail."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+def _cut(
+    name: str, state: Mapping[str, Any], progress: Progress, failed: int | None
+) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Name the events of what is at work inside of a state, and is cut off."""
+    for position, inner in sorted(progress.inner.items()):
+        within = state.get("ItemProcessor") or state["Branches"][position]
+        inner_state = within["States"][inner.state]
+        kind = inner_state["Type"]
+        if position == failed:
+            if kind == "Task":
+                yield "TaskStateAborted", None
+        elif inner.running:
+            if state["Type"] == "Map":
+                yield "MapIterationAborted", {"name": name, "index": position}
+            if inner.entered is not None and kind in _CUT_OFF:
+                yield f"{kind}StateAborted", None
+            yield from _cut(inner.state, inner_state, inner, None)
 
 
 def _scheduled(call: TaskCall, region: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.htm
 import csv
 import io
 import itertools
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from cdk_personalize_segments.local.stepfunctions.errors import (
     ITEM_READER_FAILED,
     StateError,
 )
+from cdk_personalize_segments.local.stepfunctions.json_texts import read_json
 from cdk_personalize_segments.local.stepfunctions.map_definition import (
     DELIMITERS,
     LIST_OBJECTS,
@@ -76,8 +76,8 @@ def _parsed(content: bytes, config: Mapping[str, Any]) -> Iterator[Json]:
     if config["InputType"] == "CSV":
         return _rows(text, config)
     if config["InputType"] == "JSONL":
-        return (json.loads(line) for line in text.splitlines() if line.strip())
-    items = json.loads(text)
+        return (read_json(line) for line in text.splitlines() if line.strip())
+    items = read_json(text)
     if not isinstance(items, list):
         raise ValueError("it is not a JSON array")
     return iter(items)

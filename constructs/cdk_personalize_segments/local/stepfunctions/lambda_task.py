@@ -9,11 +9,16 @@ from moto.awslambda.exceptions import UnknownFunctionException
 from cdk_personalize_segments.local import functions
 from cdk_personalize_segments.local.functions import Invocation
 from cdk_personalize_segments.local.stepfunctions.access import Access
-from cdk_personalize_segments.local.stepfunctions.errors import TIMEOUT, StateError
+from cdk_personalize_segments.local.stepfunctions.errors import (
+    RUNTIME,
+    TIMEOUT,
+    StateError,
+)
 from cdk_personalize_segments.local.stepfunctions.integrations import (
     INTEGRATIONS,
     LAMBDA_INVOKE,
 )
+from cdk_personalize_segments.local.stepfunctions.json_texts import read_json
 from cdk_personalize_segments.local.stepfunctions.scopes import written
 
 _ARGUMENTS: Final = INTEGRATIONS[LAMBDA_INVOKE].arguments
@@ -69,7 +74,7 @@ class LambdaInvoke:
         unknown = sorted(set(arguments) - _ARGUMENTS)
         if unknown or "FunctionName" not in arguments:
             raise StateError(
-                "States.Runtime",
+                RUNTIME,
                 f"local AWS invokes functions by {', '.join(sorted(_ARGUMENTS))}, "
                 f"not with {', '.join(unknown) or 'nothing'}",
             )
@@ -105,9 +110,18 @@ def _function_error(payload: bytes) -> StateError:
 
 
 def _result(invocation: Invocation, request_id: str) -> dict[str, Any]:
+    """Give the result of a task.
+
+    Of the HTTP headers that AWS adds to `SdkHttpMetadata`, local AWS has none.
+    """
+    try:
+        payload = read_json(invocation.payload)
+    except ValueError as error:
+        # With which error AWS fails is not documented.
+        raise StateError(RUNTIME, f"The function returned no JSON: {error}") from None
     return {
         "ExecutedVersion": invocation.version,
-        "Payload": json.loads(invocation.payload),
+        "Payload": payload,
         "SdkHttpMetadata": {"HttpStatusCode": 200},
         "SdkResponseMetadata": {"RequestId": request_id},
         "StatusCode": 200,

@@ -35,6 +35,17 @@ if TYPE_CHECKING:
 
 _INITIAL: Final = "INITIAL"
 _VERSION: Final = re.compile(r"(?P<machine>.+):(?P<number>[1-9]\d*)")
+_LONGEST_DEFINITION: Final = 1024 * 1024
+_LOG_DELIVERY_ACTIONS: Final = (
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+)
 LOG_LEVELS: Final = ("ALL", "ERROR", "FATAL", "OFF")
 """What a state machine can log."""
 
@@ -97,7 +108,9 @@ def install(aws: "LocalAws") -> None:
                 f"local AWS runs STANDARD state machines only, and {name} is EXPRESS"
             )
         backend._validate_name(name)
-        _check(aws, backend, definition, roleArn, others.get("loggingConfiguration"))
+        logging = others.get("loggingConfiguration")
+        _check(aws, backend, definition, roleArn, logging)
+        _check_log_delivery(aws, roleArn, logging)
         _check_encryption(others.get("encryptionConfiguration"))
         known = {machine.name: machine for machine in backend.state_machines}
         if name in known and not _is_same(known[name], definition, roleArn, others):
@@ -122,13 +135,16 @@ def install(aws: "LocalAws") -> None:
         publish = others.pop("publish", None)
         text = others.pop("version_description", None)
         _check_encryption(others.get("encryption_configuration"))
+        role = role_arn or machine.roleArn
+        logging = others.get("logging_configuration")
         _check(
             aws,
             backend,
-            definition or machine.definition,
-            role_arn or machine.roleArn,
-            others.get("logging_configuration"),
+            machine.definition if definition is None else definition,
+            role,
+            logging,
         )
+        _check_log_delivery(aws, role, logging or machine.loggingConfiguration)
         before = (machine.definition, machine.roleArn)
         update(backend, arn, definition, role_arn, **others)
         machine.update_date = aws.clock.now()
@@ -288,6 +304,11 @@ def _check(
     logging: Mapping[str, Any] | None,
 ) -> None:
     backend._validate_role_arn(role_arn)
+    if len(definition) > _LONGEST_DEFINITION:
+        raise ValidationException(
+            "Value at 'definition' failed to satisfy constraint: Member must have "
+            f"length less than or equal to {_LONGEST_DEFINITION}"
+        )
     try:
         machine = parse(definition)
     except InvalidDefinitionError as error:
@@ -339,6 +360,26 @@ def _check_logging(backend: Moto, configuration: Mapping[str, Any] | None) -> No
         raise InvalidLoggingConfiguration(
             f"Invalid Logging Configuration: there is no log group {group}"
         )
+
+
+def _check_log_delivery(
+    aws: "LocalAws", role_arn: str, configuration: Mapping[str, Any] | None
+) -> None:
+    """Check that a role may have its machine's logs delivered.
+
+    It needs all of what is documented, on all resources:
+    https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+    """
+    if not configuration or configuration.get("level", "OFF") == "OFF":
+        return
+    for action in _LOG_DELIVERY_ACTIONS:
+        try:
+            enforcement.check(aws, role_arn=role_arn, action=action, resource="*")
+        except (enforcement.AccessDenied, UnsupportedPolicyError) as denied:
+            raise AccessDenied(
+                "The state machine IAM Role is not authorized to access the Log "
+                f"Destination: {denied}"
+            ) from None
 
 
 def _check_encryption(configuration: Mapping[str, Any] | None) -> None:

@@ -11,6 +11,7 @@ from cdk_personalize_segments.local.stepfunctions.checks import (
     check_fields,
     check_whole,
     expression,
+    is_one_of,
     wrong,
 )
 from cdk_personalize_segments.local.untyped import Json
@@ -34,6 +35,8 @@ READERS: Final[Mapping[str, frozenset[str]]] = {
     LIST_OBJECTS: frozenset({"Bucket", "Prefix"}),
 }
 """What an ItemReader can call, and with which arguments."""
+WRITER_ARGUMENTS: Final = frozenset({"Bucket", "Prefix"})
+"""The arguments of a ResultWriter."""
 DISTRIBUTED: Final = "DISTRIBUTED"
 MODES: Final = (DISTRIBUTED, "INLINE")
 """How a Map state can run its iterations."""
@@ -133,7 +136,7 @@ def _is_percentage(value: Json) -> bool:
 def _reader(reader: Json, at: str) -> None:
     fields = frozenset({"Arguments", "ReaderConfig", "Resource"})
     check_fields(reader, fields, at, frozenset({"Arguments", "Resource"}))
-    if reader["Resource"] not in READERS:
+    if not is_one_of(reader["Resource"], READERS):
         raise wrong(
             f"local AWS reads items with {' and '.join(READERS)} only",
             f"{at}/Resource",
@@ -169,7 +172,7 @@ def _csv(config: Mapping[str, Any], at: str) -> None:
         isinstance(headers, list) and all(isinstance(each, str) for each in headers)
     ):
         raise wrong("CSVHeaders must be a list of strings", f"{at}/CSVHeaders")
-    if config.get("CSVDelimiter", "COMMA") not in DELIMITERS:
+    if not is_one_of(config.get("CSVDelimiter", "COMMA"), DELIMITERS):
         raise wrong(
             f"CSVDelimiter is one of {', '.join(DELIMITERS)}", f"{at}/CSVDelimiter"
         )
@@ -194,7 +197,7 @@ def _writer(writer: Json, at: str) -> None:
             raise wrong(
                 f"local AWS writes results with {PUT_OBJECT} only", f"{at}/Resource"
             )
-        _arguments(writer, frozenset({"Bucket", "Prefix"}), at)
+        _arguments(writer, WRITER_ARGUMENTS, at)
     config = writer.get("WriterConfig", {})
     place = f"{at}/WriterConfig"
     check_fields(config, frozenset({"OutputType", "Transformation"}), place)

@@ -29,6 +29,7 @@ class Progress:
         input: Its input; at the end, the output of the last state.
         scope: The variables.
         ended: Whether the last state has been left.
+        running: Whether its states are being run.
         entered: The id of the event with which the state was entered, or None if it
             was not yet.
         entered_at: When that was.
@@ -41,6 +42,7 @@ class Progress:
     input: Json
     scope: Scope
     ended: bool = False
+    running: bool = False
     entered: int | None = None
     entered_at: datetime | None = None
     inner: dict[int, "Progress"] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """All executions and Map Runs of a local AWS."""
 
-import json
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +19,7 @@ from cdk_personalize_segments.local.stepfunctions.access import Access
 from cdk_personalize_segments.local.stepfunctions.definition import parse
 from cdk_personalize_segments.local.stepfunctions.execution import Execution, Machine
 from cdk_personalize_segments.local.stepfunctions.ids import new_uuid
+from cdk_personalize_segments.local.stepfunctions.json_texts import read_json
 from cdk_personalize_segments.local.stepfunctions.map_runs import MapRun
 from cdk_personalize_segments.local.stepfunctions.scopes import LONGEST_PAYLOAD
 from cdk_personalize_segments.local.stepfunctions.surroundings import (
@@ -55,6 +56,7 @@ class Registry:
         self._access: dict[tuple[str, str], Access] = {}
         self._starting = threading.Lock()
         self._names = aws.chance("names of executions")
+        self._starts: Counter[str] = Counter()
 
     def start(self, machine_arn: str, name: str | None, text: str) -> Execution:
         """Start an execution, or find the one that a name stands for already.
@@ -111,12 +113,14 @@ class Registry:
         text: str,
         map_run_arn: str | None = None,
     ) -> Execution:
+        self._starts[arn] += 1
         execution = Execution(
             arn=arn,
             name=name,
             machine=machine,
             text=text,
             clock=self._aws.clock,
+            start_number=self._starts[arn],
             on_status=self._aws.events.status_changed,
             map_run_arn=map_run_arn,
         )
@@ -251,7 +255,7 @@ def _execution_arn(machine: Moto) -> str:
 
 def _check_input(text: str) -> None:
     try:
-        json.loads(text)
+        read_json(text)
     except ValueError as error:
         raise InvalidExecutionInput(
             f"Invalid State Machine Execution Input: '{error}'"

@@ -13,6 +13,7 @@ from cdk_personalize_segments.local.stepfunctions.checks import expression
 from cdk_personalize_segments.local.stepfunctions.errors import (
     DATA_LIMIT_EXCEEDED,
     QUERY_EVALUATION_ERROR,
+    RUNTIME,
     StateError,
 )
 from cdk_personalize_segments.local.stepfunctions.history import Branch
@@ -282,9 +283,16 @@ def sized(value: Json, what: str) -> Json:
         what: What returned it.
 
     Raises:
-        StateError: It has more bytes than the limit.
+        StateError: It has more bytes than the limit, or characters that are none.
     """
-    if len(written(value).encode()) > LONGEST_PAYLOAD:
+    try:
+        size = len(written(value).encode())
+    except UnicodeEncodeError as error:
+        # With which error AWS fails is not documented.
+        raise StateError(
+            RUNTIME, f"The state/task '{what}' returned no JSON: {error}"
+        ) from None
+    if size > LONGEST_PAYLOAD:
         raise StateError(
             DATA_LIMIT_EXCEEDED,
             f"The state/task '{what}' returned a result with a size exceeding the "

@@ -4,7 +4,6 @@ https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html
 """
 
 import asyncio
-import json
 
 from moto.core.exceptions import AWSError
 from moto.stepfunctions.exceptions import InvalidToken
@@ -13,6 +12,7 @@ from cdk_personalize_segments.local.stepfunctions.errors import (
     HEARTBEAT_TIMEOUT,
     StateError,
 )
+from cdk_personalize_segments.local.stepfunctions.json_texts import read_json
 from cdk_personalize_segments.local.untyped import Json
 
 
@@ -90,7 +90,7 @@ class Tokens:
             AWSError: Nobody waits for the token, or the output is not JSON.
         """
         try:
-            value = json.loads(output)
+            value = read_json(output)
         except ValueError as error:
             raise InvalidOutput(f"Invalid Output: '{error}'") from None
         self._find(token).set_result(value)
