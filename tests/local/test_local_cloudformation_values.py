@@ -220,6 +220,7 @@ def test_a_stack_has_a_valid_name(deploy: Deploy) -> None:
         deploy(one("AWS::SNS::Topic"), stack="1_bad")
 
 
+@pytest.mark.bridge("moto.ssm.models.SimpleSystemManagerBackend.put_parameter")
 @pytest.mark.emulates("ssm:PutParameter")
 def test_a_parameter_keeps_to_its_pattern(aws: LocalAws, name: str) -> None:
     ssm = aws.client("ssm")
