@@ -11,16 +11,9 @@ from botocore.exceptions import ClientError
 
 from cdk_personalize_segments.local import LocalAws
 
+from .test_local_monitoring import ALARM
+
 Deploy = Callable[..., dict[str, str]]
-ALARM: dict[str, Any] = {
-    "ComparisonOperator": "GreaterThanThreshold",
-    "EvaluationPeriods": 1,
-    "MetricName": "Errors",
-    "Namespace": "AWS/Lambda",
-    "Period": 60,
-    "Statistic": "Sum",
-    "Threshold": 1,
-}
 
 
 @pytest.fixture
@@ -227,6 +220,7 @@ def test_a_stack_has_a_valid_name(deploy: Deploy) -> None:
         deploy(one("AWS::SNS::Topic"), stack="1_bad")
 
 
+@pytest.mark.bridge("moto.ssm.models.SimpleSystemManagerBackend.put_parameter")
 @pytest.mark.emulates("ssm:PutParameter")
 def test_a_parameter_keeps_to_its_pattern(aws: LocalAws, name: str) -> None:
     ssm = aws.client("ssm")
