@@ -118,7 +118,9 @@ SERVICES: Final[Mapping[str, Service]] = {
         ),
         moto=moto_operations.STEPFUNCTIONS,
     ),
-    "sts": Service(moto=moto_operations.STS),
+    "sts": Service(
+        moto=moto_operations.STS, kept="how long credentials last, since they go on"
+    ),
 }
 """The services, as boto3 calls them."""
 

@@ -15,7 +15,10 @@ TRUST = json.dumps(
             {
                 "Effect": "Allow",
                 "Action": "sts:AssumeRole",
-                "Principal": {"Service": "lambda.amazonaws.com"},
+                "Principal": {
+                    "AWS": "123456789012",
+                    "Service": "lambda.amazonaws.com",
+                },
             }
         ],
     }
