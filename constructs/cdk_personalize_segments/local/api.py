@@ -59,7 +59,7 @@ SERVICES: Final[Mapping[str, Service]] = {
             "DeleteDashboards GetDashboard ListDashboards ListTagsForResource "
             "PutDashboard SetAlarmState TagResource UntagResource"
         ),
-        kept="alarms and dashboards, since there are no metrics",
+        kept="what alarms watch, and dashboards, since there are no metrics",
     ),
     "ecr": Service(
         moto=_names(

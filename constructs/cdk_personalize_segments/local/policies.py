@@ -129,7 +129,9 @@ def _names_principal(statement: Document, principal: Principal | None) -> bool:
     if principal is None:
         return True
     named = statement.get("Principal", {})
-    if named == "*":
+    # Both are everyone, services among them.
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    if named == "*" or "*" in _texts(named.get("AWS", [])):
         return True
     allowed = list(_texts(named.get(principal.kind, [])))
     names = set(principal.names)
