@@ -129,8 +129,8 @@ def _names_principal(statement: Document, principal: Principal | None) -> bool:
     if principal is None:
         return True
     named = statement.get("Principal", {})
-    # Both are everyone, services among them.
-    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    # Both are everyone, services among them: the policy that a topic has of itself
+    # says {"AWS": "*"}, and lets its owner's alarms publish.
     if named == "*" or "*" in _texts(named.get("AWS", [])):
         return True
     allowed = list(_texts(named.get(principal.kind, [])))

@@ -361,7 +361,7 @@ def _filtered(attribute: Mapping[str, Any]) -> Json:
     return value
 
 
-def _check_subscription(name: str, value: str) -> None:
+def _check_subscription(name: str, value: str | bool) -> None:
     if name not in _SUBSCRIPTION:
         raise NotImplementedError(f"the attribute {name} of a subscription")
     if name == "FilterPolicyScope" and value not in _SCOPES:
@@ -369,7 +369,7 @@ def _check_subscription(name: str, value: str) -> None:
             f"Invalid parameter: FilterPolicyScope: Invalid value [{value}]. Please "
             "use either MessageBody or MessageAttributes"
         )
-    if name == "RawMessageDelivery" and value.lower() not in ("true", "false"):
+    if name == "RawMessageDelivery" and str(value).lower() not in ("true", "false"):
         raise SNSInvalidParameter(
             f"Invalid parameter: Attributes Reason: RawMessageDelivery: Invalid value "
             f"[{value}]. Must be true or false."
@@ -377,9 +377,9 @@ def _check_subscription(name: str, value: str) -> None:
     if name in _REMOVABLE and value in _EMPTY:
         return
     if name == "FilterPolicy":
-        _check_filter(value)
+        _check_filter(str(value))
     if name == "RedrivePolicy":
-        _check_redrive(value)
+        _check_redrive(str(value))
 
 
 def _check_redrive(policy: str) -> None:
