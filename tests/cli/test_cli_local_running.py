@@ -77,7 +77,11 @@ def test_seed_trains_a_solution_and_prints_its_version(running, endpoint):
             True,
         )
     assert ":solution/seeded/" in arn
-    assert "seeded" in running("seed", CATALOGUE, "--name", "seeded", exit_code=1)
+    newer = running("seed", CATALOGUE, "--name", "seeded")
+    assert newer != arn
+    assert ":solution/seeded/" in newer
+    other = ("--name", "seeded", "--recipe", "item-attribute-affinity")
+    assert "seed another name" in running("seed", CATALOGUE, *other, exit_code=1)
     assert "nowhere/items.csv is missing" in running("seed", "nowhere", exit_code=1)
 
 

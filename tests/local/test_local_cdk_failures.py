@@ -63,6 +63,8 @@ def test_other_failures_are_left_as_they_are() -> None:
     assert told(f"{NOT_FOUND}123456789012/us-east-1") == []
     refusal = "S | local AWS does not honour resources of type AWS::X::Y"
     assert told(f"{refusal}\n{refusal}") == [refusal]
+    refusal = "S | local AWS runs functions from zips in Python only, not nodejs22.x"
+    assert told(f"S | failed\n{refusal}\nS | rolled back") == [refusal]
 
 
 def test_services_that_speak_xml_are_refused_in_xml(aws: LocalAws) -> None:

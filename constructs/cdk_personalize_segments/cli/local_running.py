@@ -103,9 +103,15 @@ def seed(
     endpoint_url: EndpointUrl = None,
     port: Port = None,
 ) -> None:
-    """Train a solution, and print the ARN of its version."""
+    """Train a solution, and print the ARN of its version.
+
+    A solution that is there is retrained on the folder's data.
+    """
     aws = _running(endpoint_url, port)
-    screen.line(aws.seed(str(folder.absolute()), recipe.full_name, name))
+    version, retrained = aws.seed(str(folder.absolute()), recipe.full_name, name)
+    if retrained:
+        screen.note("The solution was there; this is its new version.")
+    screen.line(version)
 
 
 def clock(

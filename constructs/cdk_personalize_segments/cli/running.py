@@ -58,8 +58,8 @@ class RunningLocalAws:
         self.account_id = str(told["accountId"])
         self.time = str(told["time"])
 
-    def seed(self, folder: str, recipe: str, name: str | None) -> str:
-        """Train a solution.
+    def seed(self, folder: str, recipe: str, name: str | None) -> tuple[str, bool]:
+        """Train a solution, or retrain it.
 
         Args:
             folder: The folder with the data, as an absolute path.
@@ -67,10 +67,11 @@ class RunningLocalAws:
             name: The solution's name, or None for one that follows from the folder.
 
         Returns:
-            The ARN of the solution version.
+            The ARN of the solution version, and whether the solution was there.
         """
         asked = {"folder": folder, "recipe": recipe, "name": name}
-        return str(self._tell("seed", asked)["solutionVersionArn"])
+        told = self._tell("seed", asked)
+        return str(told["solutionVersionArn"]), bool(told["retrained"])
 
     def let_time_pass(self, **how: float | str) -> str:
         """Let virtual time pass.

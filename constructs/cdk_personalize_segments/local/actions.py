@@ -64,6 +64,7 @@ _OBJECT_ACTIONS: Final = {
     ("GET", "versionId"): "GetObjectVersion",
     ("HEAD", "versionId"): "GetObjectVersion",
     ("DELETE", "versionId"): "DeleteObjectVersion",
+    ("DELETE", "tagging"): "DeleteObjectTagging",
     ("GET", "tagging"): "GetObjectTagging",
     ("PUT", "tagging"): "PutObjectTagging",
     ("POST", "uploads"): "PutObject",

@@ -2,17 +2,18 @@
 
 moto's alarms are OK from the start and again after each change, and lose what
 suppresses a composite alarm's actions. Alarms are kept, not evaluated: their states
-change by SetAlarmState only.
+change by SetAlarmState only, which runs their actions. Nothing suppresses those.
 """
 
 from typing import TYPE_CHECKING, Any, Final
 
 from moto.cloudwatch import urls
 from moto.cloudwatch.exceptions import ValidationError
+from moto.cloudwatch.models import CloudWatchBackend
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 
-from cdk_personalize_segments.local import patching
+from cdk_personalize_segments.local import alarm_actions, patching
 from cdk_personalize_segments.local.untyped import Moto
 
 if TYPE_CHECKING:
@@ -75,6 +76,18 @@ def install(aws: "LocalAws") -> None:
         aws: The local AWS.
     """
     patching.patch(urls, "url_paths", {"{0}/$": AlarmsApi.dispatch})
+    set_state = CloudWatchBackend.set_alarm_state
+
+    def set_alarm_state(
+        backend: Moto, alarm_name: str, reason: str, reason_data: str, state_value: str
+    ) -> None:
+        alarm = backend.alarms.get(alarm_name)
+        before = alarm and alarm_actions.state_of(alarm)
+        set_state(backend, alarm_name, reason, reason_data, state_value)
+        if before["value"] != state_value:
+            alarm_actions.run(aws, alarm, before)
+
+    patching.patch(CloudWatchBackend, "set_alarm_state", set_alarm_state)
 
 
 class AlarmsApi(CloudWatchResponse):
@@ -124,6 +137,13 @@ class AlarmsApi(CloudWatchResponse):
         API_PutMetricAlarm.html. Tags of an alarm that exists are left alone as well.
         """
         self._accept(honoured)
+        for kind in alarm_actions.OF_STATE:
+            for action in self._get_param(kind, []):
+                if not alarm_actions.RUN.match(action):
+                    raise ValidationError(
+                        f"local AWS does not honour the action {action}; there are "
+                        "those of topics and functions"
+                    )
         for metric in self._get_param("Metrics", []):
             if "AccountId" in metric:
                 raise ValidationError("local AWS does not honour AccountId of a metric")

@@ -62,7 +62,7 @@ SERVICES: Final[Mapping[str, Service]] = {
     "cloudwatch": Service(
         ours=_names("DeleteAlarms DescribeAlarms PutCompositeAlarm PutMetricAlarm"),
         moto=moto_operations.CLOUDWATCH,
-        kept="alarms and dashboards, since there are no metrics",
+        kept="what alarms watch, and dashboards, since there are no metrics",
     ),
     "ecr": Service(
         moto=moto_operations.ECR,

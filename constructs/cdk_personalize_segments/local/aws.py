@@ -383,7 +383,7 @@ class LocalAws:
         recipe: str = limits.ITEM_AFFINITY,
         name: str | None = None,
     ) -> str:
-        """Give Personalize a trained solution.
+        """Give Personalize a trained solution, or retrain it if there is one.
 
         Args:
             folder: Holds `items.csv`, `interactions.csv` and optionally `users.csv`.
@@ -395,7 +395,8 @@ class LocalAws:
 
         Raises:
             FileNotFoundError: A file is missing.
-            ValueError: A file or an argument is malformed, or the name is taken.
+            ValueError: A file or an argument is malformed, or the name is that of a
+                solution of another recipe.
         """
         return self.personalize.seed(folder, recipe=recipe, name=name)
 

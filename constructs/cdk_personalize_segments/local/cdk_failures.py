@@ -3,7 +3,8 @@
 import re
 from typing import Final
 
-_REFUSED: Final = "does not honour"
+# Whatever it says of itself is why something does not work there.
+_REFUSED: Final = "local AWS "
 _OTHER_ENVIRONMENT: Final = re.compile(r"not found in aws://(\w+)/([\w-]+)")
 _LOOK_UP: Final = re.compile(
     r"honour this request: (?:\w+ of )?(\w+)[^\n]*\(Construct Annotations\)"

@@ -6,7 +6,7 @@ owner's browser cannot, since browsers ask before they send JSON to another site
 | Request | Asks | Answer |
 |---|---|---|
 | GET `/_local` | what it is | `server`, `endpointUrl`, `region`, `accountId`, `time` |
-| POST `/_local/seed` | `folder`, `recipe`, `name` or null | `solutionVersionArn` |
+| POST `/_local/seed` | `folder`, `recipe`, `name` or null | `solutionVersionArn`, `retrained` |
 | POST `/_local/clock` | `advance` by seconds, or `to` a time | `time` |
 | POST `/_local/reset` | nothing | `time` |
 
@@ -84,7 +84,11 @@ def _handle(aws: "LocalAws", environ: "WSGIEnvironment") -> tuple[int, Json]:
 
 def _seed(aws: "LocalAws", asked: Json) -> Json:
     arn = aws.seed(asked["folder"], recipe=asked["recipe"], name=asked["name"])
-    return {"solutionVersionArn": arn}
+    solution = aws.personalize.versions[arn].solution
+    return {
+        "solutionVersionArn": arn,
+        "retrained": len(solution.versions) > 1,
+    }
 
 
 def _clock(aws: "LocalAws", asked: Json) -> Json:

@@ -213,6 +213,7 @@ S3: Final = _operations("""
     DeleteBucketPolicy: Bucket ExpectedBucketOwner
     DeleteBucketTagging: Bucket ExpectedBucketOwner
     DeleteObject: Bucket ExpectedBucketOwner IfMatch Key VersionId
+    DeleteObjectTagging: Bucket ExpectedBucketOwner Key VersionId
     DeleteObjects: Bucket ChecksumAlgorithm Delete ExpectedBucketOwner
     DeletePublicAccessBlock: Bucket ExpectedBucketOwner
     GetBucketAcl: Bucket ExpectedBucketOwner

@@ -129,7 +129,9 @@ def _names_principal(statement: Document, principal: Principal | None) -> bool:
     if principal is None:
         return True
     named = statement.get("Principal", {})
-    if named == "*":
+    # Both are everyone, services among them: the policy that a topic has of itself
+    # says {"AWS": "*"}, and lets its owner's alarms publish.
+    if named == "*" or "*" in _texts(named.get("AWS", [])):
         return True
     allowed = list(_texts(named.get(principal.kind, [])))
     names = set(principal.names)

@@ -3,6 +3,7 @@
 import io
 import json
 import time
+import uuid
 import zipfile
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from moto.sqs import models as moto_sqs
 
 from .conftest import allowing, new_name
 
+EVENTS = "events.amazonaws.com"
 SNS = "sns.amazonaws.com"
 
 
@@ -170,7 +172,10 @@ def test_a_queue_that_lets_no_topic_in_gets_nothing(
     aws.client("sns").publish(TopicArn=topic, Message="lost")
     [letter] = letters.take()
     assert letter.body["Message"] == "lost"
-    assert letter.attributes["ERROR_CODE"] == "AccessDeniedException"
+    attributes = dict(letter.attributes)
+    assert uuid.UUID(attributes.pop("RequestID"))
+    assert "not allowed" in attributes.pop("ErrorMessage")
+    assert attributes == {"ErrorCode": "AccessDeniedException"}
     assert queue.take() == []
     assert "sns.amazonaws.com could not deliver" in caplog.text
 
@@ -268,6 +273,16 @@ def test_what_topics_do_not_honour_is_refused(aws, topic, subscribe):
         subscribe("email", "a@example.com", SubscriptionRoleArn="arn:aws:iam::1:role/r")
     with pytest.raises(ClientError, match="Unrecognized match type near"):
         subscribe("email", "b@example.com", FilterPolicy='{"a": [{"near": 1}]}')
+    before = client.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    for name, value, problem in (
+        ("FilterPolicyScope", "Zap", "FilterPolicyScope"),
+        ("RawMessageDelivery", "perhaps", "Must be true or false"),
+        ("RedrivePolicy", "[1]", "deadLetterTargetArn must be"),
+    ):
+        with pytest.raises(ClientError, match=problem):
+            subscribe("sqs", "arn:aws:sqs:us-east-1:123456789012:q", **{name: value})
+    after = client.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert after == before
     with pytest.raises(ClientError, match="phone number"):
         client.publish(PhoneNumber="+491711234567", Message="hi")
 
@@ -522,8 +537,8 @@ def map_queue(aws, function):
         return mapping
 
     yield create
-    for uuid in made:
-        client.delete_event_source_mapping(UUID=uuid)
+    for mapping in made:
+        client.delete_event_source_mapping(UUID=mapping)
 
 
 @pytest.mark.emulates(
@@ -722,6 +737,39 @@ def test_topics_and_rules_invoke_functions_that_let_them(
     tell()
     wait_for(lambda: len(batches()) == 2)
     assert sorted(bodies for _, bodies in batches()) == [["by rule"], ["by topic"]]
+
+
+def test_a_function_that_fails_is_no_dead_letter_of_the_rule(
+    aws, function, new_queue, new_rule, batches
+):
+    """It was invoked: Lambda tries again, and the rule is done with it."""
+    client, source, letters = (
+        aws.client("lambda"),
+        new_name("source"),
+        new_queue(EVENTS),
+    )
+    arn = client.get_function_configuration(FunctionName=function)["FunctionArn"]
+    rule = new_rule(EventPattern={"source": [source]})
+    rule.target(
+        arn,
+        Input='{"Records": [{"body": "raise", "messageId": "1"}]}',
+        DeadLetterConfig={"Arn": letters.arn},
+    )
+    entry = {"Source": source, "DetailType": "Told", "Detail": "{}"}
+    aws.client("events").put_events(Entries=[entry])
+    [letter] = letters.take()
+    assert letter.attributes["ERROR_CODE"] == "NO_PERMISSIONS"
+    client.add_permission(
+        FunctionName=function,
+        StatementId=new_name("by"),
+        Action="lambda:InvokeFunction",
+        Principal=EVENTS,
+        SourceArn=rule.arn,
+    )
+    aws.client("events").put_events(Entries=[entry])
+    aws.clock.advance(timedelta(minutes=10))
+    wait_for(lambda: len(batches()) == 3)
+    assert letters.take() == []
 
 
 def wait_for(found):

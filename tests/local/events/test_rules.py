@@ -109,6 +109,7 @@ def test_an_event_reaches_a_topic(aws, new_rule, source, put):
         ('"<key> is <row> in <aws.events.rule-name>"', 'a "b" is {"x":1} in RULE'),
         ('{"all": <rows>, "none": <none>}', {"all": [{"x": 1}], "none": None}),
         ('{"none": "<none>!"}', {"none": "!"}),
+        ('{"slash": <slash>}', {"slash": 4}),
         ('{"rule": "<aws.events.rule-arn>"}', {"rule": "ARN"}),
         (
             '{"event": <aws.events.event.json>, "when": <aws.events.event.'
@@ -122,6 +123,7 @@ def test_a_template_is_filled_in(new_rule, new_queue, source, put, template, tex
     queue, rule = new_queue(EVENTS), new_rule(EventPattern={"source": [source]})
     paths = {
         "key": "$.detail.key",
+        "slash": "$.detail.a/b",
         "size": "$.detail.size",
         "row": "$.detail.rows[0]",
         "rows": "$.detail.rows[*]",
@@ -131,7 +133,7 @@ def test_a_template_is_filled_in(new_rule, new_queue, source, put, template, tex
     rule.target(
         queue.arn, InputTransformer={"InputPathsMap": used, "InputTemplate": template}
     )
-    detail = {"key": 'a "b"', "size": 3, "rows": [{"x": 1}]}
+    detail = {"key": 'a "b"', "size": 3, "rows": [{"x": 1}], "a/b": 4}
     told = put(detail)
     [message] = queue.take()
     if text is None:
@@ -189,13 +191,17 @@ def test_a_role_that_may_not_start_executions_starts_none(
 
 def test_a_target_that_is_gone_is_a_dead_letter(new_rule, new_queue, source, put):
     queue, letters = new_queue(EVENTS), new_queue(EVENTS)
-    arn = queue.arn.replace("queue", "missing")
-    new_rule(EventPattern={"source": [source]}).target(
-        arn, DeadLetterConfig={"Arn": letters.arn}
-    )
-    put({})
-    [letter] = letters.take()
-    assert letter.attributes["TARGET_ARN"] == arn
+    gone = queue.arn
+    queue.client.delete_queue(QueueUrl=queue.url)
+    rule = new_rule(EventPattern={"source": [source]})
+    for service, name in (("sqs", ""), ("sns", ""), ("lambda", "function:")):
+        kind = gone.replace(":sqs:", f":{service}:")
+        arn = f"{kind.rpartition(':')[0]}:{name}{kind.rpartition(':')[2]}"
+        rule.target(arn, DeadLetterConfig={"Arn": letters.arn})
+        put({})
+        [letter] = letters.take()
+        assert letter.attributes["TARGET_ARN"] == arn
+        assert letter.attributes["ERROR_CODE"] == "NO_RESOURCE"
 
 
 def test_a_throttled_delivery_is_tried_again(aws, new_rule, new_queue, source, put):
@@ -358,14 +364,21 @@ def test_too_many_or_too_large_events_are_refused(aws):
     entry = {"Source": "mine", "DetailType": "Told", "Detail": "{}"}
     with pytest.raises(ClientError, match="less than or equal to 10"):
         client.put_events(Entries=[entry] * 11)
-    large = json.dumps({"text": "x" * 256 * 1024})
+    # What it says, and 11 of the source, the type and the time.
+    fits = {**entry, "Time": 0, "Detail": json.dumps({"x": "x" * (2**20 - 32)})}
+    assert len(fits["Detail"]) + 8 + 14 == 2**20 - 1
+    assert client.put_events(Entries=[fits])["FailedEntryCount"] == 0
     with pytest.raises(ClientError, match="Total size"):
-        client.put_events(Entries=[{**entry, "Detail": large}])
+        client.put_events(Entries=[{**fits, "Source": "mine!"}])
     with pytest.raises(ClientError, match="does not exist"):
         client.put_events(Entries=[{**entry, "EventBusName": "missing"}])
 
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:q"
+
+
+def of_one(template):
+    return {"InputPathsMap": {"x": "$.detail.x/y"}, "InputTemplate": template}
 
 
 @pytest.mark.bridge("moto.events.models.EventsBackend.put_targets")
@@ -381,6 +394,9 @@ QUEUE = "arn:aws:sqs:us-east-1:123456789012:q"
         ({"Arn": QUEUE, "Input": "{}", "InputPath": "$"}, "Input and InputPath"),
         ({"Arn": QUEUE, "InputPath": "$..x"}, "dot notation"),
         ({"Arn": QUEUE, "InputTransformer": {"InputTemplate": "<x>"}}, "names x"),
+        ({"Arn": QUEUE, "InputTransformer": of_one("{bad json <x>}")}, "not JSON"),
+        ({"Arn": QUEUE, "InputTransformer": of_one('{"a <x>": 1}')}, "no key"),
+        ({"Arn": QUEUE, "InputTransformer": of_one('{"a": {<x>: 1}}')}, "not JSON"),
         ({"Arn": QUEUE, "DeadLetterConfig": {"Arn": f"{QUEUE}.fifo"}}, "standard SQS"),
     ],
 )
@@ -405,6 +421,13 @@ def test_a_rule_has_five_targets_at_most(aws, new_rule):
     ("settings", "problem"),
     [
         ({"EventPattern": {"a": [{"near": 1}]}}, "Unrecognized match type near"),
+        ({"EventPattern": {"a": [{"numeric": {"b": 1}}]}}, "numeric at a must be"),
+        ({"EventPattern": {"a": [1]}, "State": "OFF"}, "'OFF' at 'state' failed"),
+        (
+            {"State": "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"},
+            "there is no CloudTrail",
+        ),
+        ({"RoleArn": "arn:aws:iam::123456789012:role/r"}, "RoleArn of a rule"),
         ({"ScheduleExpression": "rate(1 hours)"}, "must have hour"),
         ({"ScheduleExpression": "at(2099-01-01T00:00:00)"}, "not valid"),
     ],
@@ -424,3 +447,10 @@ def test_rules_have_tags(aws, new_rule):
     assert tags == [{"Key": "a", "Value": "1"}]
     client.untag_resource(ResourceARN=rule.arn, TagKeys=["a"])
     assert client.list_tags_for_resource(ResourceARN=rule.arn)["Tags"] == []
+
+
+def test_a_bus_that_is_not_honoured_is_refused(aws):
+    client = aws.client("events")
+    with pytest.raises(ClientError, match="an event bus with LogConfig; there are"):
+        client.create_event_bus(Name="logged", LogConfig={"Level": "INFO"})
+    assert client.list_event_buses(NamePrefix="logged")["EventBuses"] == []

@@ -251,6 +251,28 @@ def test_what_cannot_be_started_is_a_dead_letter(aws, schedule, new_queue, new_m
     }
 
 
+def test_a_queue_or_function_that_is_gone_is_a_dead_letter(aws, schedule, new_queue):
+    letters, gone = new_queue(), new_queue()
+    queue = gone.arn
+    function = f"{queue.replace(':sqs:', ':lambda:').rpartition(':')[0]}:function:gone"
+    gone.client.delete_queue(QueueUrl=gone.url)
+    due = seconds(aws, 60)
+    for target in (queue, function):
+        schedule(
+            at(due),
+            target,
+            target={"DeadLetterConfig": {"Arn": letters.arn}, "Input": "{}"},
+        )
+    aws.clock.advance_to(due)
+    assert {
+        each.attributes["TARGET_ARN"]: each.attributes["ERROR_CODE"]
+        for each in letters.take()
+    } == {
+        queue: "AWS.SimpleQueueService.NonExistentQueue",
+        function: "ResourceNotFoundException",
+    }
+
+
 @pytest.mark.bridge(
     "moto.scheduler.responses.EventBridgeSchedulerResponse.create_schedule"
 )

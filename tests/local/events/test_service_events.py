@@ -123,6 +123,34 @@ def test_an_object_is_there_with_its_tags_when_it_is_told(
     assert order == ["put_object_tagging", "_later"]
 
 
+@pytest.mark.emulates("s3:DeleteObjectTagging")
+def test_tags_of_an_object_are_told_when_they_change(aws, bucket, told):
+    client = aws.client("s3")
+    put = client.put_object(Bucket=bucket, Key="one", Body=b"1", Tagging="a=1")
+    tags = {"TagSet": [{"Key": "a", "Value": "2"}]}
+    client.put_object_tagging(Bucket=bucket, Key="one", Tagging=tags)
+    client.delete_object_tagging(Bucket=bucket, Key="one")
+    assert client.get_object_tagging(Bucket=bucket, Key="one")["TagSet"] == []
+    _, *events = [message.body for message in told.take()]
+    assert [event["detail-type"] for event in events] == [
+        "Object Tags Added",
+        "Object Tags Deleted",
+    ]
+    for event in events:
+        assert len(event["detail"].pop("request-id")) == 16
+        assert event["detail"] == {
+            "version": "0",
+            "bucket": {"name": bucket},
+            "object": {
+                "key": "one",
+                "etag": put["ETag"].strip('"'),
+                "version-id": put["VersionId"],
+            },
+            "requester": aws.account_id,
+            "source-ip-address": "127.0.0.1",
+        }
+
+
 @pytest.mark.bridge(
     "moto.s3.models.FakeBucket.set_notification_configuration",
     "moto.s3.responses.S3Response.get_bucket_notification",

@@ -145,7 +145,7 @@ def test_executions_are_listed_newest_first_and_by_status(machine, local_aws):
 @pytest.mark.emulates("stepfunctions:StopExecution")
 def test_an_execution_that_waits_is_stopped_at_once(machine, local_aws):
     waiting = machine(WAITING)
-    with local_aws.clock.working():
+    with local_aws.clock.busy():
         arn = waiting.start()
         time.sleep(0.05)
         before = local_aws.clock.now()

@@ -63,11 +63,26 @@ def test_a_version_keeps_the_data_of_its_training(aws, pipeline, catalogue):
     assert after["output"]["usersList"][0] == "eve"
 
 
-def test_seeding_a_name_twice_says_what_to_do(aws, catalogue):
-    aws.personalize.seed(catalogue)
+def test_seeding_a_name_again_retrains_on_the_new_data(aws, client, catalogue):
+    first = aws.personalize.seed(catalogue, name="again")
+    (catalogue / "items.csv").write_text("ITEM_ID\n77\n")
+    (catalogue / "interactions.csv").write_text("USER_ID,ITEM_ID,TIMESTAMP\neve,77,1\n")
+    second = aws.personalize.seed(catalogue, name="again")
 
-    with pytest.raises(ValueError, match="retrain it, or seed another name"):
-        aws.personalize.seed(catalogue)
+    assert first != second
+    assert first.rpartition("/")[0] == second.rpartition("/")[0]
+    learnt = [aws.personalize.versions[arn].affinity for arn in (first, second)]
+    assert learnt[0] is not learnt[1]
+
+
+@pytest.mark.parametrize(
+    "other", [{"recipe": "aws-item-attribute-affinity"}, {"dataset_group": "other"}]
+)
+def test_seeding_a_name_as_something_else_is_refused(aws, catalogue, other):
+    aws.personalize.seed(catalogue, name="taken")
+
+    with pytest.raises(ValueError, match="the solution taken exists, of the recipe"):
+        aws.personalize.seed(catalogue, name="taken", **other)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_resources(resource, holds):
         ({"Service": "personalize.amazonaws.com"}, SERVICE, True),
         ({"Service": ["a.amazonaws.com", "personalize.amazonaws.com"]}, SERVICE, True),
         ({"Service": "states.amazonaws.com"}, SERVICE, False),
-        ({"AWS": "*"}, SERVICE, False),
+        ({"AWS": "*"}, SERVICE, True),
         ({"AWS": "*"}, AS_ROLE, True),
         ({"AWS": ROLE}, AS_ROLE, True),
         ({"AWS": "123456789012"}, AS_ROLE, False),

@@ -1,17 +1,20 @@
-"""Events: from S3, Step Functions and schedules, through rules, to their targets.
+"""Events: of S3, Step Functions, alarms and schedules, by rules to their targets.
 
 Every event and delivery happens at the virtual second that causes it. What recurs
 never makes virtual time pass: `aws.clock.advance` does.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from cdk_personalize_segments.local.events import sources
 from cdk_personalize_segments.local.events.delivery import Deliveries
 from cdk_personalize_segments.local.events.executions import status_changed
 from cdk_personalize_segments.local.events.rules import Rules
 from cdk_personalize_segments.local.events.s3 import Disturbance, S3Events
 from cdk_personalize_segments.local.events.scheduler import Scheduler
+from cdk_personalize_segments.local.untyped import Json, Moto
 
 if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
@@ -35,6 +38,21 @@ class Events:
         self._rules = Rules(aws, self.deliveries)
         self._s3 = S3Events(aws, self._rules)
         Scheduler(aws, self.deliveries)
+
+    def alarm_changed(self, alarm: Moto, detail: Mapping[str, Json]) -> None:
+        """Tell event buses that an alarm has another state.
+
+        Args:
+            alarm: moto's alarm.
+            detail: What is told of it.
+        """
+        self._rules.emit(
+            sources.CLOUDWATCH,
+            "CloudWatch Alarm State Change",
+            detail,
+            region=alarm.region_name,
+            resources=[alarm.alarm_arn],
+        )
 
     def status_changed(self, execution: "Execution") -> None:
         """Tell event buses that an execution has another status.

@@ -59,20 +59,50 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Loss:
+    """What was not delivered, and why.
+
+    Attributes:
+        target_arn: Where it should have gone.
+        error: What happened at the last try.
+        retries: How often it was tried again.
+        exhausted: What of the retry policy ended the tries, or None.
+    """
+
+    target_arn: str
+    error: DeliveryError
+    retries: int
+    exhausted: str | None
+
+    def attributes(self, code: str) -> dict[str, str]:
+        """Write what EventBridge and its Scheduler tell of it.
+
+        Args:
+            code: The error's code, which they choose differently.
+        """
+        ended = self.exhausted and {"EXHAUSTED_RETRY_CONDITION": self.exhausted}
+        return {
+            "TARGET_ARN": self.target_arn,
+            "ERROR_CODE": code,
+            "ERROR_MESSAGE": str(self.error),
+            "RETRY_ATTEMPTS": str(self.retries),
+            **(ended or {}),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeadLetters:
     """Where what cannot be delivered goes.
 
     Attributes:
         queue_arn: The queue.
         sender: Who sends there.
-        attributes: The attributes of the message, besides what is told of the error.
-        code_of: Which code of an error is told.
+        attributes_of: Writes the attributes of the message.
     """
 
     queue_arn: str
     sender: Sender
-    attributes: Mapping[str, str]
-    code_of: Callable[[DeliveryError], str]
+    attributes_of: Callable[[Loss], Mapping[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +188,13 @@ class Deliveries:
                     retries += 1
                     await asyncio.sleep(wait.total_seconds())
                     continue
-            await self._lose(delivery, text, error, retries, exhausted)
+            loss = Loss(
+                target_arn=delivery.target.arn,
+                error=error,
+                retries=retries,
+                exhausted=exhausted,
+            )
+            await self._lose(delivery, text, loss)
             return
 
     async def _send(
@@ -181,39 +217,23 @@ class Deliveries:
                 return DeliveryError("UNKNOWN", "InternalFailure", repr(error))
             return None
 
-    async def _lose(
-        self,
-        delivery: Delivery,
-        text: str,
-        error: DeliveryError,
-        retries: int,
-        exhausted: str | None,
-    ) -> None:
+    async def _lose(self, delivery: Delivery, text: str, loss: Loss) -> None:
         """Tell of what could not be delivered, and keep it if there is a queue."""
         _log.warning(
             "%s could not deliver to %s on behalf of %s: %s",
             delivery.sender.service,
             delivery.target.arn,
             delivery.sender.source_arn,
-            error,
+            loss.error,
         )
         letters = delivery.dead_letters
         if letters is None:
             return
-        attributes = {
-            **letters.attributes,
-            "TARGET_ARN": delivery.target.arn,
-            "ERROR_CODE": letters.code_of(error),
-            "ERROR_MESSAGE": str(error),
-            "RETRY_ATTEMPTS": str(retries),
-        }
-        if exhausted is not None:
-            attributes["EXHAUSTED_RETRY_CONDITION"] = exhausted
         queue = Target(
             arn=letters.queue_arn,
             attributes={
                 name: {"DataType": "String", "StringValue": value}
-                for name, value in attributes.items()
+                for name, value in letters.attributes_of(loss).items()
             },
         )
         lost = await self._send(letters.sender, queue, text)

@@ -190,14 +190,14 @@ def _exists(name: str, operand: Json) -> Matches:
 
 
 def _numeric(name: str, operand: Json) -> Matches:
-    pairs = list(zip(operand[::2], operand[1::2], strict=False)) if operand else []
-    if (
-        not isinstance(operand, list)
-        or len(operand) not in (2, 4)
-        or not all(
-            kind in _NUMERIC and _is_number(bound) and abs(bound) <= _LARGEST_NUMBER
-            for kind, bound in pairs
-        )
+    given = operand if isinstance(operand, list) else []
+    pairs = list(zip(given[::2], given[1::2], strict=False))
+    if len(given) not in (2, 4) or not all(
+        isinstance(kind, str)
+        and kind in _NUMERIC
+        and _is_number(bound)
+        and abs(bound) <= _LARGEST_NUMBER
+        for kind, bound in pairs
     ):
         raise InvalidPatternError(
             f"numeric at {name} must be one or two of {', '.join(_NUMERIC)}, each with "

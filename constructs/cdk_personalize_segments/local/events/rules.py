@@ -15,6 +15,7 @@ from moto.events.exceptions import (
     ValidationException,
 )
 from moto.events.models import EventsBackend, events_backends
+from moto.events.responses import EventsHandler
 
 from cdk_personalize_segments.local.events import (
     delivery,
@@ -29,11 +30,7 @@ from cdk_personalize_segments.local.events.delivery import (
     RetryPolicy,
 )
 from cdk_personalize_segments.local.events.recurrences import Recurrences
-from cdk_personalize_segments.local.events.targets import (
-    DeliveryError,
-    Sender,
-    Target,
-)
+from cdk_personalize_segments.local.events.targets import Sender, Target
 from cdk_personalize_segments.local.patching import as_method, patch
 from cdk_personalize_segments.local.untyped import Json, Moto
 
@@ -57,7 +54,12 @@ _FIELDS: Final = frozenset(
 )
 _MOST_TARGETS: Final = 5
 _MOST_ENTRIES: Final = 10
-_LARGEST_REQUEST: Final = 256 * 1024
+# In all, they must be below 1 MB; whether that is 2**20 or a million is not said.
+# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+_TOO_LARGE: Final = 1024 * 1024
+_TIME_SIZE: Final = 14
+_STATES: Final = ("ENABLED", "DISABLED")
+_BUS: Final = frozenset({"Name", "Tags"})
 _ENTRY: Final = frozenset(
     {"Detail", "DetailType", "EventBusName", "Resources", "Source", "Time"}
 )
@@ -173,6 +175,13 @@ class Rules:
 
             return switched
 
+        create_bus = EventsHandler.create_event_bus
+
+        def create_event_bus(handler: Moto) -> Moto:
+            _check_bus(json.loads(handler.body))
+            return create_bus(handler)
+
+        patch(EventsHandler, "create_event_bus", create_event_bus)
         patch(EventsBackend, "put_rule", put_rule)
         patch(EventsBackend, "delete_rule", delete_rule)
         patch(EventsBackend, "enable_rule", switching(enable))
@@ -243,7 +252,7 @@ class Rules:
                 "constraint: Member must have length less than or equal to "
                 f"{_MOST_ENTRIES}"
             )
-        if len(json.dumps(entries).encode()) > _LARGEST_REQUEST:
+        if sum(_size(entry) for entry in entries) >= _TOO_LARGE:
             raise ValidationException(
                 "Total size of the entries in the request is over the limit."
             )
@@ -288,6 +297,17 @@ def written(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _size(entry: Mapping[str, Any]) -> int:
+    """Give the size of an entry as EventBridge counts it.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+    """
+    texts = [entry.get(name) or "" for name in ("Source", "DetailType", "Detail")]
+    texts += entry.get("Resources") or []
+    time = _TIME_SIZE if entry.get("Time") is not None else 0
+    return time + sum(len(text.encode()) for text in texts)
+
+
 def _rejected(code: str, message: str) -> dict[str, str]:
     return {"ErrorCode": code, "ErrorMessage": message}
 
@@ -307,16 +327,28 @@ def _dead_letters(rule: Moto, target: Mapping[str, Any]) -> DeadLetters | None:
     return DeadLetters(
         queue_arn=queue_arn,
         sender=Sender(service=SERVICE, source_arn=rule.arn),
-        attributes={"RULE_ARN": rule.arn},
-        code_of=_code_of,
+        attributes_of=lambda loss: {
+            "RULE_ARN": rule.arn,
+            **loss.attributes(loss.error.kind),
+        },
     )
 
 
-def _code_of(error: DeliveryError) -> str:
-    return error.kind
-
-
 def _check_rule(settings: Mapping[str, Any]) -> None:
+    state = settings.get("state") or "ENABLED"
+    if state == "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS":
+        raise NotImplementedError(
+            f"a rule in the state {state}, since there is no CloudTrail; use ENABLED"
+        )
+    if state not in _STATES:
+        raise ValidationException(
+            f"1 validation error detected: Value '{state}' at 'state' failed to "
+            f"satisfy constraint: Member must satisfy enum value set: {list(_STATES)}"
+        )
+    if settings.get("role_arn"):
+        raise NotImplementedError(
+            "RoleArn of a rule; a target that needs a role has its own RoleArn"
+        )
     pattern = settings.get("event_pattern")
     if pattern:
         try:
@@ -333,6 +365,15 @@ def _check_rule(settings: Mapping[str, Any]) -> None:
             ) from None
         if not expression.recurs:
             raise ValidationException("Parameter ScheduleExpression is not valid.")
+
+
+def _check_bus(settings: Mapping[str, Any]) -> None:
+    unknown = sorted(set(settings) - _BUS)
+    if unknown:
+        raise NotImplementedError(
+            f"an event bus with {', '.join(unknown)}; there are "
+            f"{', '.join(sorted(_BUS))}"
+        )
 
 
 def _check_target(aws: "LocalAws", region: str, target: Mapping[str, Any]) -> None:

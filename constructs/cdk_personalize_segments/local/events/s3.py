@@ -34,6 +34,10 @@ _REASONS: Final = {
     "s3:ObjectCreated:Post": "POST Object",
     "s3:ObjectCreated:Put": "PutObject",
 }
+_TAGGED: Final = {
+    "s3:ObjectTagging:Delete": "Object Tags Deleted",
+    "s3:ObjectTagging:Put": "Object Tags Added",
+}
 _REQUEST_ID: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EMPTY_ETAG: Final = "d41d8cd98f00b204e9800998ecf8427e"
 _SOURCE_ADDRESS: Final = "127.0.0.1"
@@ -90,6 +94,19 @@ class S3Events:
             finally:
                 self._request.completing = False
 
+        def tagging(request: Moto) -> Moto:
+            # moto tells of the tags that come with an object as well; S3 does not.
+            def tag(response: Moto) -> Moto:
+                self._request.tagging = True
+                try:
+                    return request(response)
+                finally:
+                    self._request.tagging = False
+
+            return tag
+
+        for name in ("put_object_tagging", "delete_object_tagging"):
+            patch(S3Response, name, tagging(getattr(S3Response, name)))
         patch(S3Backend, "complete_multipart_upload", complete_upload)
         patch(notifications, "send_event", self._notified)
         patch(S3Backend, "delete_object", delete_object)
@@ -115,6 +132,10 @@ class S3Events:
 
     def _notified(self, _: str, event: Moto, bucket: Moto, key: Moto) -> None:
         """Take the place of `moto.s3.notifications.send_event`."""
+        tagged = _TAGGED.get(event.value)
+        if tagged is not None and getattr(self._request, "tagging", False):
+            shown = {"etag": key.etag.strip('"')}
+            self._emit(bucket, tagged, key.name, key, shown, {}, sequenced=False)
         reason = _REASONS.get(event.value)
         if reason is None:
             # moto's deletions leave out markers; others go to no event bus here.
@@ -162,6 +183,8 @@ class S3Events:
         shown: dict[str, Any],
         happened: dict[str, str],
         version: str | None = None,
+        *,
+        sequenced: bool = True,
     ) -> None:
         configuration = bucket.notification_configuration
         if configuration is None or configuration.event_bridge is None:
@@ -170,11 +193,13 @@ class S3Events:
         version = version or (stored.version_id if stored is not None else None)
         if bucket.is_versioned and version:
             shown = {**shown, "version-id": version}
+        if sequenced:
+            shown = {**shown, "sequencer": self._next_sequencer(now)}
         chance = self._aws.chance("S3 events")
         detail = {
             "version": "0",
             "bucket": {"name": bucket.name},
-            "object": {"key": key, **shown, "sequencer": self._next_sequencer(now)},
+            "object": {"key": key, **shown},
             "request-id": "".join(chance.choices(_REQUEST_ID, k=16)),
             "requester": self._aws.account_id,
             "source-ip-address": _SOURCE_ADDRESS,

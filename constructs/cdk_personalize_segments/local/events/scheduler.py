@@ -25,12 +25,7 @@ from cdk_personalize_segments.local.events.delivery import (
 )
 from cdk_personalize_segments.local.events.recurrences import Recurrences
 from cdk_personalize_segments.local.events.rules import written
-from cdk_personalize_segments.local.events.targets import (
-    KINDS,
-    DeliveryError,
-    Sender,
-    Target,
-)
+from cdk_personalize_segments.local.events.targets import KINDS, Sender, Target
 from cdk_personalize_segments.local.patching import patch
 from cdk_personalize_segments.local.untyped import Moto
 
@@ -286,18 +281,14 @@ def _dead_letters(
     return DeadLetters(
         queue_arn=queue_arn,
         sender=sender,
-        attributes={
+        attributes_of=lambda loss: {
             "EXECUTION_ID": execution_id,
             "IS_PAYLOAD_TRUNCATED": "false",
             "SCHEDULED_TIME": written(due),
             "SCHEDULE_ARN": schedule.arn,
+            **loss.attributes(loss.error.code),
         },
-        code_of=_code_of,
     )
-
-
-def _code_of(error: DeliveryError) -> str:
-    return error.code
 
 
 def _expression(schedule: Schedule) -> expressions.Expression:

@@ -3,10 +3,15 @@
 from collections.abc import Mapping
 from typing import Final
 
+CLOUDWATCH: Final = "aws.cloudwatch"
 S3: Final = "aws.s3"
 STATES: Final = "aws.states"
 SOURCES: Final[Mapping[str, str]] = {
-    S3: "Object Created and Object Deleted of buckets that send events to EventBridge",
+    CLOUDWATCH: "CloudWatch Alarm State Change, when SetAlarmState changes a state",
+    S3: (
+        "Object Created, Object Deleted, Object Tags Added and Object Tags Deleted of "
+        "buckets that send events to EventBridge; lifecycle rules do nothing"
+    ),
     STATES: "Step Functions Execution Status Change of every execution",
 }
 """Each source of events, and what it tells."""

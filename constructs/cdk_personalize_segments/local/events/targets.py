@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
+from moto.awslambda.models import lambda_backends
 from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
@@ -60,11 +61,13 @@ class Sender:
         service: The service principal.
         source_arn: On whose behalf, as the service says in `aws:SourceArn`.
         role_arn: The role that it assumes, or None to rely on the target's policy.
+        context: Condition keys that it sends besides those of the source.
     """
 
     service: str
     source_arn: str
     role_arn: str | None = None
+    context: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +79,14 @@ class Target:
         attributes: The attributes of a message to a queue, as SQS takes them.
         detail_type: Of an event for a bus.
         source: Of an event for a bus.
+        subject: Of a message for a topic.
     """
 
     arn: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
     detail_type: str = ""
     source: str = ""
+    subject: str | None = None
 
     @property
     def service(self) -> str:
@@ -142,7 +147,11 @@ def _refused(code: str, message: str) -> DeliveryError:
 
 
 def _check_access(aws: "LocalAws", sender: Sender, target: Target, action: str) -> None:
-    source = {"aws:SourceArn": sender.source_arn, "aws:SourceAccount": aws.account_id}
+    source = {
+        "aws:SourceArn": sender.source_arn,
+        "aws:SourceAccount": aws.account_id,
+        **sender.context,
+    }
     if sender.role_arn is not None:
         enforcement.check_assumable(
             aws, role_arn=sender.role_arn, service=sender.service, context=source
@@ -151,6 +160,8 @@ def _check_access(aws: "LocalAws", sender: Sender, target: Target, action: str) 
             aws, role_arn=sender.role_arn, action=action, resource=target.arn
         )
         return
+    # Without the target there is no policy of it, which is not a refusal.
+    _find(target)
     enforcement.check_service(
         aws,
         service=sender.service,
@@ -163,6 +174,16 @@ def _check_access(aws: "LocalAws", sender: Sender, target: Target, action: str) 
         enforcement.check_service(
             aws, service=sender.service, action=each, resource=key, context=source
         )
+
+
+def _find(target: Target) -> None:
+    """Find a target that has a policy, or raise what its service says of none."""
+    if target.service == "sns":
+        sns_backends[target.account][target.region].get_topic(target.arn)
+    elif target.service == "sqs":
+        sqs_backends[target.account][target.region].get_queue(target.name)
+    elif target.service == "lambda":
+        lambda_backends[target.account][target.region].get_function(target.arn)
 
 
 def _key_of(target: Target) -> str:
@@ -196,7 +217,9 @@ def _invoke(aws: "LocalAws", target: Target, text: str) -> None:
 
 
 def _publish(_: "LocalAws", target: Target, text: str) -> None:
-    sns_backends[target.account][target.region].publish(message=text, arn=target.arn)
+    sns_backends[target.account][target.region].publish(
+        message=text, arn=target.arn, subject=target.subject
+    )
 
 
 def _send_message(_: "LocalAws", target: Target, text: str) -> None:

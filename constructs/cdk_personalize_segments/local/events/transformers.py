@@ -5,13 +5,13 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-inp
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cdk_personalize_segments.local.untyped import Json
 
-_PATH: Final = re.compile(r"\$(?:\.[A-Za-z0-9_-]+|\[(?:\d+|\*)\]|\.\*)*")
-_STEP: Final = re.compile(r"\.([A-Za-z0-9_-]+|\*)|\[(\d+|\*)\]")
+_PATH: Final = re.compile(r"\$(?:\.[A-Za-z0-9_/-]+|\[(?:\d+|\*)\]|\.\*)*")
+_STEP: Final = re.compile(r"\.([A-Za-z0-9_/-]+|\*)|\[(\d+|\*)\]")
 _VARIABLE: Final = re.compile(r"<([A-Za-z0-9_.-]+)>")
 _MOST_VARIABLES: Final = 100
 _PREDEFINED: Final = frozenset(
@@ -103,6 +103,26 @@ def _check_transformer(transformer: Mapping[str, Any]) -> None:
             f"the template names {', '.join(sorted(unknown))}, which InputPathsMap has "
             "not"
         )
+    if template.strip().startswith("{") and template.strip().endswith("}"):
+        _check_object(template)
+
+
+def _check_object(template: str) -> None:
+    """Check a template that is an object: JSON, whose names are not placeholders.
+
+    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_InputTransformer.html
+    """
+
+    def check_names(pairs: list[tuple[str, Json]]) -> None:
+        for name, _ in pairs:
+            if _VARIABLE.search(name):
+                raise InvalidInputError(f"a placeholder, as in {name!r}, is no key")
+
+    filled = _replaced(template, lambda name, quoted: f"<{name}>" if quoted else "null")
+    try:
+        json.loads(filled, object_pairs_hook=check_names)
+    except json.JSONDecodeError as error:
+        raise InvalidInputError(f"the InputTemplate is not JSON: {error}") from None
 
 
 def _filled(
@@ -120,12 +140,17 @@ def _filled(
         "aws.events.rule-name": rule["name"],
     }
     template = transformer["InputTemplate"]
+    return _replaced(template, lambda name, quoted: _value(values[name], quoted))
+
+
+def _replaced(template: str, write: Callable[[str, bool], str]) -> str:
+    """Put something in place of each variable, given whether it is within quotes."""
     parts, end, quoted = [], 0, False
     for variable in _VARIABLE.finditer(template):
         between = template[end : variable.start()]
         parts.append(between)
         quoted ^= len(re.findall(r'(?<!\\)"', between)) % 2 == 1
-        parts.append(_value(values[variable[1]], quoted))
+        parts.append(write(variable[1], quoted))
         end = variable.end()
     return "".join([*parts, template[end:]])
 

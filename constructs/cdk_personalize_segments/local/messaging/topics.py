@@ -9,11 +9,12 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from moto.sns.exceptions import SNSInvalidParameter
 from moto.sns.models import SNSBackend, Topic
+from moto.sns.responses import SNSResponse
 
 from cdk_personalize_segments.local.clock import iso
 from cdk_personalize_segments.local.events import patterns
@@ -21,12 +22,10 @@ from cdk_personalize_segments.local.events.delivery import (
     DeadLetters,
     Deliveries,
     Delivery,
+    Loss,
+    RetryPolicy,
 )
-from cdk_personalize_segments.local.events.targets import (
-    DeliveryError,
-    Sender,
-    Target,
-)
+from cdk_personalize_segments.local.events.targets import Sender, Target
 from cdk_personalize_segments.local.patching import as_method, patch
 from cdk_personalize_segments.local.untyped import Json, Moto
 
@@ -45,8 +44,12 @@ _SUBSCRIPTION: Final = frozenset(
 # What an empty value takes away; documented is `{}` for a filter policy.
 # https://docs.aws.amazon.com/sns/latest/dg/example_sns_SetSubscriptionAttributes_section.html
 _REMOVABLE: Final = ("FilterPolicy", "RedrivePolicy")
+_EMPTY: Final = ("", "{}")
 _SIGNATURE: Final = "not-signed-by-local-aws"
 _MOST_FILTERED: Final = 5
+_SCOPES: Final = ("MessageAttributes", "MessageBody")
+# https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
+_RETRIES: Final = RetryPolicy(100_015, timedelta(days=23))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,18 +118,23 @@ class Topics:
                 )
             return subscribe(backend, topic_arn, endpoint, protocol)
 
+        request = SNSResponse.subscribe
+
+        def subscribe_with_attributes(response: Moto) -> Moto:
+            # All at once, since moto sets them one by one on what is there already.
+            for name, value in response._get_param("Attributes", {}).items():
+                _check_subscription(name, value)
+            return request(response)
+
         def set_subscription_attributes(
             backend: Moto, arn: str, name: str, value: str
         ) -> None:
-            if name not in _SUBSCRIPTION:
-                raise NotImplementedError(f"the attribute {name} of a subscription")
-            if name in _REMOVABLE and value in ("", "{}"):
+            _check_subscription(name, value)
+            if name in _REMOVABLE and value in _EMPTY:
                 set_attribute(backend, arn, name, "")
                 # moto would show it, empty.
                 del backend.subscriptions[arn].attributes[name]
                 return
-            if name == "FilterPolicy":
-                _check_filter(value)
             set_attribute(backend, arn, name, value)
 
         publish = SNSBackend.publish
@@ -140,6 +148,7 @@ class Topics:
         patch(SNSBackend, "create_topic", create_topic)
         patch(SNSBackend, "set_topic_attribute", set_topic_attribute)
         patch(SNSBackend, "subscribe", subscribe_checked)
+        patch(SNSResponse, "subscribe", subscribe_with_attributes)
         patch(SNSBackend, "set_subscription_attributes", set_subscription_attributes)
         patch(Topic, "publish", as_method(self._publish))
 
@@ -238,25 +247,34 @@ class Topics:
                 sender=sender,
                 target=Target(arn=subscription.endpoint, attributes=carried),
                 text=lambda _: text,
-                dead_letters=_dead_letters(subscription, sender),
+                retry=_RETRIES,
+                dead_letters=self._dead_letters(subscription, sender),
             )
         )
 
+    def _dead_letters(self, subscription: Moto, sender: Sender) -> DeadLetters | None:
+        """Read where dead letters go, and what is told with them.
 
-def _dead_letters(subscription: Moto, sender: Sender) -> DeadLetters | None:
-    policy = subscription.attributes.get("RedrivePolicy")
-    if not policy:
-        return None
-    return DeadLetters(
-        queue_arn=json.loads(policy)["deadLetterTargetArn"],
-        sender=sender,
-        attributes={},
-        code_of=_code_of,
-    )
+        What becomes of the attributes that raw delivery carries is not documented;
+        here a dead letter has only those that tell of the error.
+        https://repost.aws/knowledge-center/sns-sqs-subscriptions-notifications
+        """
+        policy = subscription.attributes.get("RedrivePolicy")
+        if not policy:
+            return None
 
+        def attributes(loss: Loss) -> dict[str, str]:
+            return {
+                "RequestID": self._aws.new_id("SNS requests"),
+                "ErrorCode": loss.error.code,
+                "ErrorMessage": str(loss.error),
+            }
 
-def _code_of(error: DeliveryError) -> str:
-    return error.code
+        return DeadLetters(
+            queue_arn=json.loads(policy)["deadLetterTargetArn"],
+            sender=sender,
+            attributes_of=attributes,
+        )
 
 
 def _to_queue(subscription: Moto, attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -341,6 +359,39 @@ def _filtered(attribute: Mapping[str, Any]) -> Json:
     if attribute["Type"] == "String.Array" or attribute["Type"].startswith("Number"):
         return json.loads(value)
     return value
+
+
+def _check_subscription(name: str, value: str | bool) -> None:
+    if name not in _SUBSCRIPTION:
+        raise NotImplementedError(f"the attribute {name} of a subscription")
+    if name == "FilterPolicyScope" and value not in _SCOPES:
+        raise SNSInvalidParameter(
+            f"Invalid parameter: FilterPolicyScope: Invalid value [{value}]. Please "
+            "use either MessageBody or MessageAttributes"
+        )
+    if name == "RawMessageDelivery" and str(value).lower() not in ("true", "false"):
+        raise SNSInvalidParameter(
+            f"Invalid parameter: Attributes Reason: RawMessageDelivery: Invalid value "
+            f"[{value}]. Must be true or false."
+        )
+    if name in _REMOVABLE and value in _EMPTY:
+        return
+    if name == "FilterPolicy":
+        _check_filter(str(value))
+    if name == "RedrivePolicy":
+        _check_redrive(str(value))
+
+
+def _check_redrive(policy: str) -> None:
+    try:
+        queue = json.loads(policy)["deadLetterTargetArn"].split(":")
+    except (AttributeError, KeyError, TypeError, ValueError):
+        queue = []
+    if queue[2:3] != ["sqs"] or queue[-1].endswith(".fifo"):
+        raise SNSInvalidParameter(
+            "Invalid parameter: RedrivePolicy: deadLetterTargetArn must be the ARN of "
+            "a standard SQS queue"
+        )
 
 
 def _check_filter(policy: str) -> None:

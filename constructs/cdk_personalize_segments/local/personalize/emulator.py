@@ -115,7 +115,7 @@ class EmulatedPersonalize(Behaviour):
         name: str | None = None,
         dataset_group: str | None = None,
     ) -> str:
-        """Import a folder of CSV files and train a solution on it.
+        """Import a folder of CSV files and train a solution on it, or retrain it.
 
         Args:
             folder: Holds `items.csv`, `interactions.csv` and optionally `users.csv`;
@@ -124,25 +124,35 @@ class EmulatedPersonalize(Behaviour):
             name: The solution's name. Default: made of the folder's name and the
                 recipe's.
             dataset_group: The name of the dataset group; its data, if any, are
-                replaced. Default: the solution's name.
+                replaced. Default: the solution's, or else its name.
 
         Returns:
             The ARN of the new, ACTIVE solution version.
 
         Raises:
             FileNotFoundError: A file is missing.
-            ValueError: A file or an argument is malformed, or the name is taken.
+            ValueError: A file or an argument is malformed, or the name is that of a
+                solution of another recipe or dataset group.
         """
         _check_recipe(recipe)
         stem = Path(folder).resolve().name
         name = name or f"{stem}-{recipe.removeprefix('aws-')}"
         with self._lock:
-            if self.arn(f"solution/{name}") in self.solutions:
-                raise ValueError(
-                    f"the solution {name} exists; retrain it, or seed another name"
-                )
-            group_arn = self.import_data(folder, dataset_group=dataset_group or name)
-            solution = self.add_solution(name, recipe, self.groups[group_arn])
+            solution = self.solutions.get(self.arn(f"solution/{name}"))
+            if solution is None:
+                group = self.import_data(folder, dataset_group=dataset_group or name)
+                solution = self.add_solution(name, recipe, self.groups[group])
+            else:
+                group_name = solution.group.name
+                if (recipe, dataset_group or group_name) != (
+                    solution.recipe,
+                    group_name,
+                ):
+                    raise ValueError(
+                        f"the solution {name} exists, of the recipe {solution.recipe} "
+                        f"and the dataset group {group_name}; seed another name"
+                    )
+                self.import_data(folder, dataset_group=group_name)
             return training.add_version(self, solution, ACTIVE).arn
 
     def retrain(self, solution_arn: str, status: str = ACTIVE) -> str:

@@ -21,7 +21,7 @@ _QUEUE: Final[Mapping[str, str]] = {
     "DelaySeconds": "0",
     "KmsDataKeyReusePeriodSeconds": "300",
     "KmsMasterKeyId": "",
-    "MaximumMessageSize": "262144",
+    "MaximumMessageSize": "1048576",
     "MessageRetentionPeriod": "345600",
     "ReceiveMessageWaitTimeSeconds": "0",
     "RedrivePolicy": "",

@@ -77,7 +77,7 @@ class Alarm(_AnyAlarm):
     """AWS::CloudWatch::Alarm, of a metric or of metric maths."""
 
     type = "AWS::CloudWatch::Alarm"
-    kept = "all of it, since there are no metrics; SetAlarmState changes the state"
+    kept = "what it watches, since there are no metrics; SetAlarmState runs its actions"
     parameters = METRIC_ALARM
     put = "put_metric_alarm"
     honoured = (METRIC_ALARM - _STRUCTURED) | {
@@ -104,7 +104,9 @@ class CompositeAlarm(_AnyAlarm):
     """AWS::CloudWatch::CompositeAlarm."""
 
     type = "AWS::CloudWatch::CompositeAlarm"
-    kept = "all of it, since alarms are not evaluated; SetAlarmState changes the state"
+    kept = (
+        "its rule and suppressor: it is not evaluated; SetAlarmState runs its actions"
+    )
     parameters = COMPOSITE_ALARM
     put = "put_composite_alarm"
     honoured = (COMPOSITE_ALARM - _STRUCTURED) | {"Tags.Key", "Tags.Value"}
