@@ -64,10 +64,11 @@ def install_all(aws: "LocalAws") -> None:
         stepfunctions,
         personalize,
         cloudformation,
-        custom_responses,
         enforcement,
         # Last, so that they look at a request before all others do.
         api,
+        # Its requests are signed by nobody.
+        custom_responses,
         control,
     ):
         bridge.install(aws)
