@@ -1,6 +1,7 @@
 """The services' own times are the virtual clock's."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.request import urlopen
@@ -116,8 +117,17 @@ def test_stacks_and_their_events_are_of_the_virtual_time(
 def test_temporary_credentials_are_valid_on_this_machine(
     local_aws: LocalAws, now: datetime
 ) -> None:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": local_aws.account_id},
+        "Action": "sts:AssumeRole",
+    }
+    local_aws.client("iam").create_role(
+        RoleName="temporary",
+        AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}),
+    )
     given = local_aws.client("sts").assume_role(
-        RoleArn=f"arn:aws:iam::{local_aws.account_id}:role/times",
+        RoleArn=f"arn:aws:iam::{local_aws.account_id}:role/temporary",
         RoleSessionName="test",
     )
     left = given["Credentials"]["Expiration"] - datetime.now(UTC)

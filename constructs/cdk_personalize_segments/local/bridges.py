@@ -67,11 +67,12 @@ def install_all(aws: "LocalAws") -> None:
         stepfunctions,
         personalize,
         cloudformation,
-        custom_responses,
         enforcement,
         origins,
         # Last, so that they look at a request before all others do.
         api,
+        # Its requests are signed by nobody.
+        custom_responses,
         control,
     ):
         bridge.install(aws)
