@@ -19,7 +19,9 @@ MIDDLEWARES = (
     f"{PACKAGE}.custom_responses",
     f"{PACKAGE}.enforcement",
     f"{PACKAGE}.events.s3",
+    f"{PACKAGE}.functions.origins",
     f"{PACKAGE}.personalize.http",
+    f"{PACKAGE}.s3_requests",
     f"{PACKAGE}.storage",
 )
 OPTION = "--without-bridge"

@@ -144,8 +144,10 @@ def test_bucket_loses_what_its_template_drops(
     bucket = deploy(Data=("AWS::S3::Bucket", {}))["Data"]
     assert bucket == first["Data"]
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Suspended"
+    encryption = s3.get_bucket_encryption(Bucket=bucket)
+    [rule] = encryption["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     for read in (
-        s3.get_bucket_encryption,
         s3.get_bucket_lifecycle_configuration,
         s3.get_bucket_ownership_controls,
         s3.get_bucket_tagging,

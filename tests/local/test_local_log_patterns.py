@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError
@@ -29,8 +28,7 @@ def group(aws):
     logs, name = aws.client("logs"), f"test-{uuid.uuid4().hex[:12]}"
     logs.create_log_group(logGroupName=name)
     logs.create_log_stream(logGroupName=name, logStreamName="s")
-    # PutLogEvents refuses times that are far from the machine's.
-    now = round(datetime.now(UTC).timestamp() * 1000)
+    now = round(aws.clock.now().timestamp() * 1000)
     logs.put_log_events(
         logGroupName=name,
         logStreamName="s",

@@ -109,12 +109,14 @@ SERVICES: Final[Mapping[str, Service]] = {
     "ssm": Service(moto=moto_operations.SSM),
     "stepfunctions": Service(
         ours=_names(
-            "DeleteStateMachineVersion DescribeExecution DescribeMapRun "
+            "CreateStateMachine DeleteStateMachineVersion DescribeExecution "
+            "DescribeMapRun "
             "DescribeStateMachine DescribeStateMachineForExecution "
             "GetExecutionHistory ListExecutions ListMapRuns "
             "ListStateMachineVersions PublishStateMachineVersion RedriveExecution "
             "SendTaskFailure SendTaskHeartbeat SendTaskSuccess StartExecution "
-            "StopExecution UpdateMapRun ValidateStateMachineDefinition"
+            "StopExecution UpdateMapRun UpdateStateMachine "
+            "ValidateStateMachineDefinition"
         ),
         moto=moto_operations.STEPFUNCTIONS,
     ),

@@ -338,15 +338,11 @@ SSM: Final = _operations("""
 """)
 
 STEPFUNCTIONS: Final = _operations("""
-    CreateStateMachine: definition loggingConfiguration name roleArn tags
-        tracingConfiguration type
     DeleteStateMachine: stateMachineArn
     ListStateMachines: maxResults nextToken
     ListTagsForResource: resourceArn
     TagResource: resourceArn tags
     UntagResource: resourceArn tagKeys
-    UpdateStateMachine: definition loggingConfiguration roleArn stateMachineArn
-        tracingConfiguration
 """)
 
 STS: Final = _operations("""

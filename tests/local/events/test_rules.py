@@ -427,7 +427,7 @@ def test_a_rule_has_five_targets_at_most(aws, new_rule):
             {"State": "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"},
             "there is no CloudTrail",
         ),
-        ({"RoleArn": "arn:aws:iam::123456789012:role/r"}, "RoleArn of a rule"),
+        ({"RoleArn": "arn:aws:iam::123456789012:role/r"}, "RoleArn of PutRule"),
         ({"ScheduleExpression": "rate(1 hours)"}, "must have hour"),
         ({"ScheduleExpression": "at(2099-01-01T00:00:00)"}, "not valid"),
     ],
@@ -451,6 +451,6 @@ def test_rules_have_tags(aws, new_rule):
 
 def test_a_bus_that_is_not_honoured_is_refused(aws):
     client = aws.client("events")
-    with pytest.raises(ClientError, match="an event bus with LogConfig; there are"):
+    with pytest.raises(ClientError, match="LogConfig of CreateEventBus"):
         client.create_event_bus(Name="logged", LogConfig={"Level": "INFO"})
     assert client.list_event_buses(NamePrefix="logged")["EventBuses"] == []

@@ -139,7 +139,7 @@ def test_a_task_refuses_what_is_no_json(machine, function, task, result):
     made = function(f"def handler(event, context): return {result}")
     ran = machine({"Task": task(made.name)}).run()
     assert (ran.status, ran.error) == ("FAILED", "States.Runtime")
-    assert "the function returned what is no JSON" in ran.cause
+    assert "The function returned no JSON" in ran.cause
 
 
 @pytest.mark.emulates("lambda:error-shapes", "lambda:in-process")

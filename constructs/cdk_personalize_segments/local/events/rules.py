@@ -15,7 +15,6 @@ from moto.events.exceptions import (
     ValidationException,
 )
 from moto.events.models import EventsBackend, events_backends
-from moto.events.responses import EventsHandler
 
 from cdk_personalize_segments.local.events import (
     delivery,
@@ -59,7 +58,6 @@ _MOST_ENTRIES: Final = 10
 _TOO_LARGE: Final = 1024 * 1024
 _TIME_SIZE: Final = 14
 _STATES: Final = ("ENABLED", "DISABLED")
-_BUS: Final = frozenset({"Name", "Tags"})
 _ENTRY: Final = frozenset(
     {"Detail", "DetailType", "EventBusName", "Resources", "Source", "Time"}
 )
@@ -175,13 +173,6 @@ class Rules:
 
             return switched
 
-        create_bus = EventsHandler.create_event_bus
-
-        def create_event_bus(handler: Moto) -> Moto:
-            _check_bus(json.loads(handler.body))
-            return create_bus(handler)
-
-        patch(EventsHandler, "create_event_bus", create_event_bus)
         patch(EventsBackend, "put_rule", put_rule)
         patch(EventsBackend, "delete_rule", delete_rule)
         patch(EventsBackend, "enable_rule", switching(enable))
@@ -345,10 +336,6 @@ def _check_rule(settings: Mapping[str, Any]) -> None:
             f"1 validation error detected: Value '{state}' at 'state' failed to "
             f"satisfy constraint: Member must satisfy enum value set: {list(_STATES)}"
         )
-    if settings.get("role_arn"):
-        raise NotImplementedError(
-            "RoleArn of a rule; a target that needs a role has its own RoleArn"
-        )
     pattern = settings.get("event_pattern")
     if pattern:
         try:
@@ -365,15 +352,6 @@ def _check_rule(settings: Mapping[str, Any]) -> None:
             ) from None
         if not expression.recurs:
             raise ValidationException("Parameter ScheduleExpression is not valid.")
-
-
-def _check_bus(settings: Mapping[str, Any]) -> None:
-    unknown = sorted(set(settings) - _BUS)
-    if unknown:
-        raise NotImplementedError(
-            f"an event bus with {', '.join(unknown)}; there are "
-            f"{', '.join(sorted(_BUS))}"
-        )
 
 
 def _check_target(aws: "LocalAws", region: str, target: Mapping[str, Any]) -> None:
