@@ -6,11 +6,11 @@ owner's browser cannot, since browsers ask before they send JSON to another site
 | Request | Asks | Answer |
 |---|---|---|
 | GET `/_local` | what it is | `server`, `endpointUrl`, `region`, `accountId`, `time` |
-| POST `/_local/seed` | `folder`, `recipe`, `name` or null | `solutionVersionArn`, `retrained` |
+| POST `/_local/seed` | `folder`, `recipe`, `name` | `solutionVersionArn`, `retrained` |
 | POST `/_local/clock` | `advance` by seconds, or `to` a time | `time` |
 | POST `/_local/reset` | nothing | `time` |
 
-What cannot be is answered with 400 and a `message`.
+`name` may be null. What cannot be is answered with 400 and a `message`.
 """
 
 import json
