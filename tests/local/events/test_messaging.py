@@ -250,6 +250,7 @@ def test_topics_are_read_back_changed_and_deleted(aws, topic, subscribe):
         client.get_topic_attributes(TopicArn=topic)
 
 
+@pytest.mark.bridge("moto.sns.responses.SNSResponse.subscribe")
 def test_what_topics_do_not_honour_is_refused(aws, topic, subscribe):
     client = aws.client("sns")
     with pytest.raises(ClientError, match="FifoTopic"):
