@@ -10,7 +10,7 @@ owner's browser cannot, since browsers ask before they send JSON to another site
 | POST `/_local/clock` | `advance` by seconds, or `to` a time | `time` |
 | POST `/_local/reset` | nothing | `time` |
 
-What cannot be is answered with 400 and a `message`.
+`name` may be null. What cannot be is answered with 400 and a `message`.
 """
 
 import json

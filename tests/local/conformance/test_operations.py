@@ -3,7 +3,6 @@
 import io
 import json
 import zipfile
-from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError
@@ -204,9 +203,8 @@ def test_a_stream_is_made_once(group):
 
 
 @pytest.mark.emulates("logs:PutLogEvents", "logs:GetLogEvents", "logs:FilterLogEvents")
-def test_lines_are_read_and_found(group):
-    # PutLogEvents refuses times that are far from the machine's.
-    now = datetime.now(UTC)
+def test_lines_are_read_and_found(aws, group):
+    now = aws.clock.now()
     group.put(now, "one line", "another")
     read = group.client.get_log_events(**group.stream, startFromHead=True)["events"]
     assert [each["message"] for each in read] == ["one line", "another"]

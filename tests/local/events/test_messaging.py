@@ -258,6 +258,7 @@ def test_topics_are_read_back_changed_and_deleted(aws, topic, subscribe):
     "moto.sns.models.SNSBackend.set_subscription_attributes",
     "moto.sns.models.SNSBackend.set_topic_attribute",
     "moto.sns.models.SNSBackend.subscribe",
+    "moto.sns.responses.SNSResponse.subscribe",
 )
 def test_what_topics_do_not_honour_is_refused(aws, topic, subscribe):
     client = aws.client("sns")

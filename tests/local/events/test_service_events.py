@@ -124,6 +124,10 @@ def test_an_object_is_there_with_its_tags_when_it_is_told(
 
 
 @pytest.mark.emulates("s3:DeleteObjectTagging")
+@pytest.mark.bridge(
+    "moto.s3.responses.S3Response.delete_object_tagging",
+    "moto.s3.responses.S3Response.put_object_tagging",
+)
 def test_tags_of_an_object_are_told_when_they_change(aws, bucket, told):
     client = aws.client("s3")
     put = client.put_object(Bucket=bucket, Key="one", Body=b"1", Tagging="a=1")
