@@ -163,7 +163,7 @@ LAMBDA: Final = _operations("""
     TagResource: Resource Tags
     UntagResource: Resource TagKeys
     UpdateAlias: Description FunctionName FunctionVersion Name
-    UpdateEventSourceMapping: BatchSize Enabled FunctionResponseTypes
+    UpdateEventSourceMapping: BatchSize Enabled FunctionName FunctionResponseTypes
         MaximumBatchingWindowInSeconds UUID
     UpdateFunctionCode: Architectures FunctionName Publish S3Bucket S3Key
         S3ObjectVersion ZipFile

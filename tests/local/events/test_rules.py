@@ -449,7 +449,6 @@ def test_rules_have_tags(aws, new_rule):
     assert client.list_tags_for_resource(ResourceARN=rule.arn)["Tags"] == []
 
 
-@pytest.mark.bridge("moto.events.responses.EventsHandler.create_event_bus")
 def test_a_bus_that_is_not_honoured_is_refused(aws):
     client = aws.client("events")
     with pytest.raises(ClientError, match="LogConfig of CreateEventBus"):

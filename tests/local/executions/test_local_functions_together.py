@@ -35,6 +35,7 @@ def logged(local_aws, function):
 
 @pytest.mark.emulates("lambda:order")
 @pytest.mark.usefixtures("in_threads")
+@pytest.mark.bridge("cdk_personalize_segments.local.functions.origins")
 def test_as_many_functions_as_you_like_wait_for_functions_that_they_invoke(
     machine, function, task, calling_role
 ):
