@@ -21,7 +21,7 @@ S3_BYTES_PER_SECOND: Final = 50_000_000
 S3_REQUEST_SECONDS: Final = 0.03
 # Of which so much is computing, which nothing overlaps; how many wait at once.
 S3_REQUEST_CPU_SECONDS: Final = 0.005
-S3_REQUESTS_AT_ONCE: Final = 8
+S3_REQUESTS_AT_ONCE: Final = 4
 # Of the functions, as the pipeline defines them.
 TIMEOUT_SECONDS: Final = 900
 MEMORY_MB: Final = {"prepare": 1769, "collect": 1769, "finish": 512}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # So many small objects are read at once, and as many written: most of their time is
 # waiting.
-S3_AT_ONCE: Final = 8
+S3_AT_ONCE: Final = 4
 
 # Standard mode on purpose: older SDKs default to one that does not retry
 # LimitExceededException.

@@ -4,6 +4,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import groupby
 from types import TracebackType
 from typing import Any, Final, Self
@@ -14,6 +15,8 @@ from .dealing import Deal
 from .locations import Locations
 
 _CONTENT_TYPE: Final = "application/x-ndjson"
+# What is worth a thread: many small parts, or one that is large.
+_BYTES_TOGETHER: Final = 128 * 1024
 
 
 class PartsWriter:
@@ -33,11 +36,15 @@ class PartsWriter:
         self._files: list[str] = []
         self._part = 0
         self._filled = 0
+        self._bytes = 0
         self._input: objects.ObjectWriter | None = None
         self._stretches: list[dict[str, Any]] = []
         self._written: set[str] = set()
         self._pool = ThreadPoolExecutor(S3_AT_ONCE)
         self._pending: deque[Future[None]] = deque()
+        # What is done together, since a thread costs more than a small part.
+        self._batch: list[Callable[[], None]] = []
+        self._batched = 0
         self._stopped = False
         # Of each line that repeats a query: the query's number, the line's among all,
         # its file and its number there. As bare numbers, since there may be many.
@@ -74,7 +81,9 @@ class PartsWriter:
         """Write what is left, and delete what an earlier attempt left behind."""
         if self._filled:
             self._finish_part()
+        self._do_batch()
         self._write_repeats()
+        self._do_batch()
         while self._pending:
             self._pending.popleft().result()
         places, bucket = self._places, self._places.input_bucket
@@ -91,7 +100,9 @@ class PartsWriter:
                 self._input = self._writer(
                     self._places.input_part(self._run, self._part)
                 )
-            self._input.write(b"%b\n" % b"\n".join(some))
+            lines = b"%b\n" % b"\n".join(some)
+            self._input.write(lines)
+            self._bytes += len(lines)
             self._add_stretch(asked, line, len(some))
             self._filled += len(some)
             if self._filled == self._deal.per_part:
@@ -116,10 +127,11 @@ class PartsWriter:
 
     def _finish_part(self) -> None:
         if self._input:
-            self._later(self._input.publish)
+            self._batch.append(self._input.publish)
         key = self._places.part_index(self._run, self._part)
-        self._later(self._write_lines, self._writer(key), self._stretches)
-        self._input, self._stretches, self._filled = None, [], 0
+        self._later(self._bytes, self._write_lines, self._writer(key), self._stretches)
+        self._input, self._stretches = None, []
+        self._filled = self._bytes = 0
         self._part += 1
 
     def _write_repeats(self) -> None:
@@ -138,13 +150,22 @@ class PartsWriter:
                 }
                 for each in list(repeats)
             )
-            self._later(self._write_lines, self._writer(key), lines)
+            # A line of this record takes about so many bytes.
+            self._later(size * 64, self._write_lines, self._writer(key), lines)
 
-    def _later(self, do: Callable[..., None], *given: object) -> None:
-        """Do something beside what follows; not too much may be undone."""
+    def _later(self, size: int, do: Callable[..., None], *given: object) -> None:
+        """Do something about so many bytes beside what follows, and others with it."""
+        self._batch.append(partial(do, *given))
+        self._batched += size
+        if self._batched >= _BYTES_TOGETHER:
+            self._do_batch()
+
+    def _do_batch(self) -> None:
+        """Do what was left for later; not too much may be undone."""
         if len(self._pending) == S3_AT_ONCE:
             self._pending.popleft().result()
-        self._pending.append(self._pool.submit(do, *given))
+        self._pending.append(self._pool.submit(_all, self._batch))
+        self._batch, self._batched = [], 0
 
     @staticmethod
     def _write_lines(
@@ -174,3 +195,8 @@ class PartsWriter:
         if error is not None:
             for key in self._written:
                 objects.delete(self._places.input_bucket, key)
+
+
+def _all(tasks: list[Callable[[], None]]) -> None:
+    for do in tasks:
+        do()
