@@ -29,10 +29,12 @@ def use():
     begins = datetime(2025, 2, 3, 4, 5, 6, tzinfo=UTC)
     with LocalAws(begins=begins, seed=7) as aws:
         stacks, s3 = aws.client("cloudformation"), aws.client("s3")
-        stacks.create_stack(StackName="one", TemplateBody=json.dumps(TEMPLATE))
+        stacks.create_stack(StackName="one", TemplateBody=json.dumps(TEMPLATE),
+            Capabilities=["CAPABILITY_IAM"])
         made = stacks.describe_stack_resources(StackName="one")["StackResources"]
         ids = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in made}
         stacks.create_change_set(StackName="one", ChangeSetName="next",
+            Capabilities=["CAPABILITY_IAM"],
             TemplateBody=json.dumps(TEMPLATE), Tags=[{"Key": "a", "Value": "b"}])
         aws.clock.sleep(3600)
         put = s3.put_object(Bucket=ids["Data"], Key="a", Body=b"a")

@@ -5,7 +5,10 @@ from typing import Final
 
 # Whatever it says of itself is why something does not work there.
 _REFUSED: Final = "local AWS "
-_OTHER_ENVIRONMENT: Final = re.compile(r"not found in aws://(\w+)/([\w-]+)")
+# The CLI names the environment, or the role there that it could not assume.
+_OTHER_ENVIRONMENT: Final = re.compile(
+    r"(?:not found in aws://|role/cdk-[\w-]+?-role-)(\w+)[/-]([\w-]+\d)"
+)
 _LOOK_UP: Final = re.compile(
     r"honour this request: (?:\w+ of )?(\w+)[^\n]*\(Construct Annotations\)"
 )
