@@ -220,6 +220,14 @@ class GzipWriter(ObjectWriter):
         super()._publish()
 
 
+def put(bucket: str, key: str, data: bytes, content_type: str) -> None:
+    """Write an object that is small and complete."""
+    with refusals_named(uri(bucket, key)):
+        clients.s3().put_object(
+            Bucket=bucket, Key=key, Body=data, ContentType=content_type
+        )
+
+
 def read_json(bucket: str, key: str) -> Any | None:  # noqa: ANN401
     """Read a JSON object, or None where there is no such object."""
     try:
@@ -231,19 +239,19 @@ def read_json(bucket: str, key: str) -> Any | None:  # noqa: ANN401
 
 def write_json(bucket: str, key: str, content: object) -> None:
     """Write a JSON object, readable by people."""
-    with ObjectWriter(bucket, key, "application/json") as writer:
-        writer.write(_json(content, indent=1))
+    put(bucket, key, b"%b\n" % json_bytes(content, indent=1), "application/json")
 
 
 def json_line(content: object) -> bytes:
     """Return one line of JSON Lines."""
-    return _json(content, indent=None)
+    return b"%b\n" % json_bytes(content)
 
 
-def _json(content: object, indent: int | None) -> bytes:
+def json_bytes(content: object, indent: int | None = None) -> bytes:
+    """Return JSON in UTF-8."""
     text = json.dumps(content, ensure_ascii=False, indent=indent)
     # Half a character, which JSON can name but UTF-8 cannot, becomes its escape.
-    return f"{text}\n".encode(errors="backslashreplace")
+    return text.encode(errors="backslashreplace")
 
 
 def versions(bucket: str, prefix: str) -> Iterator[Version]:

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from . import objects
 from .clients import S3_AT_ONCE
@@ -17,6 +17,12 @@ from .locations import Locations
 _CONTENT_TYPE: Final = "application/x-ndjson"
 # What is worth a thread: many small parts, or one that is large.
 _BYTES_TOGETHER: Final = 128 * 1024
+# A part of more bytes is sent while it is made.
+_BYTES_HELD: Final = 1024 * 1024
+# The lines of indexes. There may be as many as queries, and making JSON of objects
+# would take longer than dealing the queries out.
+_STRETCH: Final = b'{"id": %d, "file": %b, "line": %d, "count": %d}\n'
+_REPEAT: Final = b'{"query": %d, "id": %d, "file": %b, "line": %d}\n'
 
 
 class PartsWriter:
@@ -33,12 +39,17 @@ class PartsWriter:
         self._places = places
         self._run = run
         self._deal = deal
-        self._files: list[str] = []
+        # As JSON, as the indexes name them.
+        self._files: list[bytes] = []
+        self._file: str | None = None
         self._part = 0
         self._filled = 0
         self._bytes = 0
+        self._held: list[bytes] = []
         self._input: objects.ObjectWriter | None = None
-        self._stretches: list[dict[str, Any]] = []
+        # Consecutive lines of a file whose queries follow each other in the part: the
+        # number of the first among all lines, its file, its number there; how many.
+        self._stretches: list[tuple[int, int, int, int]] = []
         self._written: set[str] = set()
         self._pool = ThreadPoolExecutor(S3_AT_ONCE)
         self._pending: deque[Future[None]] = deque()
@@ -52,8 +63,9 @@ class PartsWriter:
 
     def add(self, file: str, line: int, queries: list[bytes]) -> None:
         """Add the queries of consecutive lines."""
-        if self._files[-1:] != [file]:
-            self._files.append(file)
+        if self._file != file:
+            self._file = file
+            self._files.append(objects.json_bytes(file))
         asked, new = self._deal.lines, self._deal.distinct
         numbers = self._deal.add(queries)
         if self._deal.problem():
@@ -73,6 +85,7 @@ class PartsWriter:
     def stop(self) -> None:
         """Write nothing more: the run is going to be refused."""
         self._stopped = True
+        self._held = []
         if self._input:
             self._input.drop()
             self._input = None
@@ -93,32 +106,35 @@ class PartsWriter:
                     objects.delete(bucket, key)
 
     def _add_new(self, asked: int, line: int, queries: list[bytes]) -> None:
-        while queries:
-            room = self._deal.per_part - self._filled
-            some, queries = queries[:room], queries[room:]
-            if self._input is None:
-                self._input = self._writer(
-                    self._places.input_part(self._run, self._part)
-                )
-            lines = b"%b\n" % b"\n".join(some)
-            self._input.write(lines)
-            self._bytes += len(lines)
-            self._add_stretch(asked, line, len(some))
+        done = 0
+        while done < len(queries):
+            some = queries[done : done + self._deal.per_part - self._filled]
+            self._write(b"%b\n" % b"\n".join(some))
+            self._add_stretch(asked + done, line + done, len(some))
             self._filled += len(some)
             if self._filled == self._deal.per_part:
                 self._finish_part()
-            asked += len(some)
-            line += len(some)
+            done += len(some)
+
+    def _write(self, lines: bytes) -> None:
+        """Add lines to the part; a large one goes on its way already."""
+        self._held.append(lines)
+        self._bytes += len(lines)
+        if self._input is None and self._bytes > _BYTES_HELD:
+            key = self._places.input_part(self._run, self._part)
+            self._input = self._writer(key)
+        if self._input:
+            self._input.write(b"".join(self._held))
+            self._held = []
 
     def _add_stretch(self, asked: int, line: int, count: int) -> None:
-        stretch = {"id": asked + 1, "file": self._files[-1], "line": line}
+        file = len(self._files) - 1
         if self._stretches:
-            last = self._stretches[-1]
-            end = {"id": last["id"] + last["count"], "file": last["file"]}
-            if {**end, "line": last["line"] + last["count"]} == stretch:
-                last["count"] += count
+            first, same, start, before = self._stretches[-1]
+            if (first + before, same, start + before) == (asked, file, line):
+                self._stretches[-1] = (first, same, start, before + count)
                 return
-        self._stretches.append({**stretch, "count": count})
+        self._stretches.append((asked, file, line, count))
 
     def _add_repeat(self, number: int, asked: int, line: int) -> None:
         values = (number, asked, len(self._files) - 1, line)
@@ -127,10 +143,17 @@ class PartsWriter:
 
     def _finish_part(self) -> None:
         if self._input:
-            self._batch.append(self._input.publish)
+            self._later(self._bytes, self._input.publish)
+        else:
+            key = self._places.input_part(self._run, self._part)
+            self._put_later(key, b"".join(self._held))
+        index = [
+            _STRETCH % (asked + 1, self._files[file], line, count)
+            for asked, file, line, count in self._stretches
+        ]
         key = self._places.part_index(self._run, self._part)
-        self._later(self._bytes, self._write_lines, self._writer(key), self._stretches)
-        self._input, self._stretches = None, []
+        self._put_later(key, b"".join(index))
+        self._input, self._held, self._stretches = None, [], []
         self._filled = self._bytes = 0
         self._part += 1
 
@@ -142,16 +165,22 @@ class PartsWriter:
         for part, repeats in groupby(order, lambda each: numbers[each] // size):
             key = self._places.part_repeats(self._run, part)
             lines = (
-                {
-                    "query": numbers[each] % size,
-                    "id": ids[each] + 1,
-                    "file": self._files[files[each]],
-                    "line": places[each],
-                }
+                _REPEAT
+                % (
+                    numbers[each] % size,
+                    ids[each] + 1,
+                    self._files[files[each]],
+                    places[each],
+                )
                 for each in list(repeats)
             )
             # A line of this record takes about so many bytes.
-            self._later(size * 64, self._write_lines, self._writer(key), lines)
+            self._later(size * 64, _write_all, self._writer(key), lines)
+
+    def _put_later(self, key: str, data: bytes) -> None:
+        self._written.add(key)
+        bucket = self._places.input_bucket
+        self._later(len(data), objects.put, bucket, key, data, _CONTENT_TYPE)
 
     def _later(self, size: int, do: Callable[..., None], *given: object) -> None:
         """Do something about so many bytes beside what follows, and others with it."""
@@ -166,14 +195,6 @@ class PartsWriter:
             self._pending.popleft().result()
         self._pending.append(self._pool.submit(_all, self._batch))
         self._batch, self._batched = [], 0
-
-    @staticmethod
-    def _write_lines(
-        writer: objects.ObjectWriter, lines: Iterable[dict[str, Any]]
-    ) -> None:
-        with writer:
-            for line in lines:
-                writer.write(objects.json_line(line))
 
     def _writer(self, key: str) -> objects.ObjectWriter:
         self._written.add(key)
@@ -200,3 +221,9 @@ class PartsWriter:
 def _all(tasks: list[Callable[[], None]]) -> None:
     for do in tasks:
         do()
+
+
+def _write_all(writer: objects.ObjectWriter, lines: Iterable[bytes]) -> None:
+    with writer:
+        for line in lines:
+            writer.write(line)
