@@ -1,14 +1,17 @@
-"""Finds the sources of the Lambda tasks, and makes the asset of them.
+"""Finds the sources of the Lambda tasks, and makes the asset of each.
 
-They lie elsewhere in a checkout than in a wheel. Docstrings, comments and annotations
-of functions stay behind: they are for readers and checkers of the sources, and more
-than a third of what functions would load.
+They lie elsewhere in a checkout than in a wheel. A task's asset holds the modules that
+it imports and no others, so that a function carries no code of its neighbours, and is
+published anew when its own code changes. Docstrings, comments and annotations of
+functions stay behind: they are for readers and checkers of the sources, and more than
+a third of what functions would load.
 """
 
 import ast
 import io
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +20,7 @@ import jsii
 from aws_cdk import aws_lambda as lambda_
 
 _PACKAGE: Final = Path(__file__).resolve().parent
+_TASKS: Final = "segment_tasks"
 
 
 def source_root() -> Path:
@@ -27,7 +31,7 @@ def source_root() -> Path:
     """
     wheel, checkout = _PACKAGE / "_lambda", _PACKAGE.parents[1] / "lambda"
     for root in (wheel, checkout):
-        if (root / "segment_tasks" / "__init__.py").is_file():
+        if (root / _TASKS / "__init__.py").is_file():
             return root
     raise FileNotFoundError(
         f"the sources of the Lambda tasks are neither in {wheel} nor in {checkout}; "
@@ -35,8 +39,12 @@ def source_root() -> Path:
     )
 
 
-def code() -> lambda_.Code:
-    """Return the code of all functions: the tasks' package and nothing else."""
+def code(task: str) -> lambda_.Code:
+    """Return the code of a task's function.
+
+    Args:
+        task: The module with its handler.
+    """
     return lambda_.Code.from_asset(
         str(source_root()),
         # By what comes out: the same from a checkout and from a wheel.
@@ -44,25 +52,56 @@ def code() -> lambda_.Code:
         bundling=cdk.BundlingOptions(
             # Never pulled: there is always a local bundle.
             image=cdk.DockerImage.from_registry("scratch"),
-            local=_BareSources(),
+            local=_BareSources(task),
+            # Read by nobody: what tells one task's asset from another's.
+            command=[task],
         ),
     )
 
 
 @jsii.implements(cdk.ILocalBundling)
 class _BareSources:
-    """Copies the tasks' package without what functions do not need."""
+    """Copies the modules of a task without what functions do not need."""
+
+    def __init__(self, task: str) -> None:
+        self._task = task
 
     def try_bundle(self, output_dir: str, *_: object, **__: object) -> bool:
-        root = source_root()
-        for source in sorted(root.rglob("*.py")):
-            target = Path(output_dir) / source.relative_to(root)
-            target.parent.mkdir(exist_ok=True)
-            text = source.read_text(encoding="utf-8")
-            target.write_text(bare(text), encoding="utf-8", newline="\n")
+        target = Path(output_dir) / _TASKS
+        target.mkdir()
+        for source in modules(self._task):
+            text = bare(source.read_text(encoding="utf-8"))
+            (target / source.name).write_text(text, encoding="utf-8", newline="\n")
         return True
 
 
+def modules(task: str) -> list[Path]:
+    """Return the sources of a task and of all that it imports of the tasks' package.
+
+    Args:
+        task: The module with its handler.
+    """
+    folder = source_root() / _TASKS
+    found = {folder / "__init__.py"}
+    open_ones = [folder / f"{task}.py"]
+    while open_ones:
+        source = open_ones.pop()
+        if source not in found:
+            found.add(source)
+            open_ones += _imported(source)
+    return sorted(found)
+
+
+def _imported(source: Path) -> Iterator[Path]:
+    """Return the modules beside a module that it imports, wherever it does so."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            names = [node.module] if node.module else [each.name for each in node.names]
+            for name in names:
+                yield source.with_name(f"{name}.py")
+
+
+@cache
 def bare(source: str) -> str:
     """Return Python source without what only its readers need, with the same lines.
 

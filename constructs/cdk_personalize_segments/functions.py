@@ -1,4 +1,4 @@
-"""The Lambda functions of a pipeline: one asset, one handler and role for each task."""
+"""The Lambda functions of a pipeline: one asset, handler and role for each task."""
 
 from dataclasses import dataclass
 from typing import Final, cast
@@ -62,9 +62,6 @@ class _FunctionFactory:
         self._environment = environment
         self._log_group = log_group
         self._architecture = architecture
-        # One asset for all: one upload, and modules that they share. Any change of
-        # a handler publishes all of them anew.
-        self._code = _assets.code()
 
     def define(
         self,
@@ -81,7 +78,7 @@ class _FunctionFactory:
             construct_id,
             description=f"Batch segment pipeline: {task}",
             architecture=self._architecture,
-            code=self._code,
+            code=_assets.code(module),
             environment=self._environment,
             handler=f"segment_tasks.{module}.handler",
             log_group=self._log_group,

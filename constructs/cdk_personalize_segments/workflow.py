@@ -120,7 +120,14 @@ class Workflow:
                 "looking": {"since": _NULL},
             },
         )
-        return prepare.next(self._choice("Input ready?").otherwise(then))
+        nothing_to_do = sfn.Succeed.jsonata(
+            self._scope, "Nothing to do", outputs="{% $states.input.result %}"
+        )
+        return prepare.next(
+            self._choice("Input ready?")
+            .when(_outcome_is("nothingToDo"), nothing_to_do)
+            .otherwise(then)
+        )
 
     def _define_creation(self, then: sfn.IChainable) -> sfn.IChainable:
         create = self._task(

@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Final
 
-from . import accounts, jobs, manifest, plans, results_tables, times
+from . import accounts, jobs, manifest, plans, results_tables, run_outputs, times
 from .accounts import Accounts
 from .failures import (
     MAX_CAUSE_LENGTH,
@@ -168,16 +168,16 @@ def _succeeded(
         "users": found.sum("users"),
     }
     _log.info("Run succeeded", extra={"run": name, **counts})
-    result = {
-        "run": name,
-        "jobName": event["job"]["name"],
-        "jobArn": event["job"]["arn"],
-        "solutionVersionArn": event["run"]["solutionVersionArn"],
+    result = run_outputs.of_run(
+        name,
+        jobName=event["job"]["name"],
+        jobArn=event["job"]["arn"],
+        solutionVersionArn=event["run"]["solutionVersionArn"],
         **counts,
-        "skippedLines": (event["run"]["invalidLines"] or {"count": 0})["count"],
-        "manifest": uri(places.output_bucket, places.manifest(name)),
-        "output": event["job"]["output"],
-    }
+        skippedLines=(event["run"]["invalidLines"] or {"count": 0})["count"],
+        manifest=uri(places.output_bucket, places.manifest(name)),
+        output=event["job"]["output"],
+    )
     return {**_result(event, "succeeded"), "result": result}
 
 

@@ -3,11 +3,11 @@
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any, Final
 
-from . import execution_input, limits, models, objects, plans, sources
+from . import execution_input, limits, models, objects, plans, run_outputs, sources
 from .dealing import Deal, too_large
 from .execution_input import Request
 from .failures import AccessDenied, InvalidInput, RunFailure, counted, describe
@@ -17,6 +17,7 @@ from .models import SolutionVersion
 from .parts import PartsWriter
 from .queries import EXAMPLES
 from .query_files import Bad, read
+from .run_outputs import NothingToDo
 from .times import Context, is_short
 
 _log = logging.getLogger(__name__)
@@ -43,15 +44,19 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     name = preparation.name
     try:
         plan = plans.read(places, name) or preparation.plan()
+    except NothingToDo as found:
+        _log.info("Nothing to do", extra={"run": name})
+        output = run_outputs.of_run(name, nothingToDo=str(found))
+        return {**_result("nothingToDo", _unprepared(name)), "result": output}
     except AccessDenied:
         raise
     except RunFailure as failure:
         error = type(failure).__name__
         _log.warning("Input refused", extra={"run": name, "error": error})
         run = {**_unprepared(name), "invalidLines": preparation.invalid_lines}
-        return _result("failed", run, [], describe(failure))
+        return _result("failed", run, failure=describe(failure))
     _log.info("Input prepared", extra={"run": name, "queries": plan["run"]["queries"]})
-    return _result("ready", plan["run"], list(range(plan["parts"])), None)
+    return _result("ready", plan["run"], list(range(plan["parts"])))
 
 
 class _Preparation:
@@ -289,13 +294,14 @@ def _unprepared(name: str) -> dict[str, Any]:
 def _result(
     outcome: str,
     run: dict[str, Any],
-    parts: list[int],
-    failure: dict[str, str] | None,
+    parts: Sequence[int] = (),
+    failure: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     return {
         "outcome": outcome,
         "run": run,
-        "parts": parts,
+        "result": None,
+        "parts": list(parts),
         "waiting": {"since": None, "attempts": 0, "refusedSince": None},
         "looking": {"since": None},
         "failure": failure,

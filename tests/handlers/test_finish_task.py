@@ -79,6 +79,7 @@ def test_a_run_that_succeeded_says_what_came_of_it(cloud, collected):
             "skippedLines": 0,
             "manifest": f"s3://outputs/results/{name}/manifest.json",
             "output": f"s3://outputs/output/{name}/",
+            "nothingToDo": None,
         },
         "failure": None,
     }

@@ -38,6 +38,7 @@ def test_one_file_becomes_one_part_and_all_that_a_job_needs(cloud):
     name = run["name"]
     assert result == {
         "outcome": "ready",
+        "result": None,
         "run": {
             "name": name,
             "jobName": name,

@@ -17,6 +17,7 @@ from cdk_personalize_segments import _assets
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "lambda").rglob("*.py"))
+TASKS = [each.stem for each in SOURCES if "\ndef handler(" in each.read_text("utf-8")]
 
 
 @pytest.mark.parametrize("folder", ["constructs", "lambda"])
@@ -40,8 +41,9 @@ def test_the_asset_holds_the_runtime_package_and_nothing_else():
     )
 
 
-def test_the_zipped_asset_is_under_50_kb(tmp_path):
-    folder = _synthesized_asset(tmp_path)
+@pytest.mark.parametrize("task", TASKS)
+def test_the_zipped_asset_is_under_50_kb(task, tmp_path):
+    folder = _synthesized_asset(task, tmp_path)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for source in sorted(folder.rglob("*")):
@@ -49,15 +51,44 @@ def test_the_zipped_asset_is_under_50_kb(tmp_path):
     assert len(buffer.getvalue()) < 50_000
 
 
-def test_the_asset_is_the_package_line_for_line_without_what_readers_need(
-    tmp_path,
+@pytest.mark.parametrize("task", TASKS)
+def test_a_function_carries_the_modules_that_it_loads_and_no_others(task, tmp_path):
+    folder = _synthesized_asset(task, tmp_path)
+    loaded = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sys, segment_tasks.{task}\n"
+            "print(*(each for each in sys.modules if 'segment_tasks' in each))",
+        ],
+        cwd=folder,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout.split()
+    carried = {
+        each.relative_to(folder).with_suffix("").as_posix().replace("/", ".")
+        for each in folder.rglob("*.py")
+    }
+    assert carried - {"segment_tasks.__init__"} == set(loaded) - {"segment_tasks"}
+
+
+def test_no_module_is_carried_by_no_function():
+    carried = {each for task in TASKS for each in _assets.modules(task)}
+    assert carried == set(SOURCES)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_asset_is_its_sources_line_for_line_without_what_readers_need(
+    task, tmp_path
 ):
-    folder = _synthesized_asset(tmp_path)
+    folder = _synthesized_asset(task, tmp_path)
     found = sorted(each for each in folder.rglob("*") if each.is_file())
+    sources = _assets.modules(task)
     assert [each.relative_to(folder) for each in found] == [
-        each.relative_to(ROOT / "lambda") for each in SOURCES
+        each.relative_to(ROOT / "lambda") for each in sources
     ]
-    for asset, source in zip(found, SOURCES, strict=True):
+    for asset, source in zip(found, sources, strict=True):
         bare, whole = ast.parse(asset.read_text()), ast.parse(source.read_text())
         for node in ast.walk(whole):
             if isinstance(node, ast.arg):
@@ -76,14 +107,14 @@ def test_the_asset_is_the_package_line_for_line_without_what_readers_need(
         ]
 
 
-def _synthesized_asset(outdir):
+def _synthesized_asset(task, outdir):
     app = cdk.App(outdir=str(outdir))
     stack = cdk.Stack(app, "Stack")
     lambda_.Function(
         stack,
         "Function",
-        code=_assets.code(),
-        handler="segment_tasks.prepare.handler",
+        code=_assets.code(task),
+        handler=f"segment_tasks.{task}.handler",
         runtime=lambda_.Runtime.PYTHON_3_14,
     )
     app.synth()
