@@ -394,18 +394,22 @@ class Access:
         )
 
     def function_role(
-        self, construct_id: str, task: str, statements: list[iam.PolicyStatement]
+        self,
+        scope: Construct,
+        construct_id: str,
+        task: str,
+        statements: list[iam.PolicyStatement],
     ) -> iam.Role:
         """Define the role of one function.
 
         Args:
+            scope: Where the role is defined.
             construct_id: The role's construct id.
             task: What the function does, for the description.
             statements: What it may do besides writing logs and traces.
-
         """
         role = iam.Role(
-            self._scope,
+            scope,
             construct_id,
             description=f"Lets a Lambda function {task}",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),

@@ -18,10 +18,10 @@ from cdk_personalize_segments.storage import Storage
 _RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
 # Lambda's own limit: preparing 1 GB or collecting a part may take minutes.
 _LONGEST: Final = cdk.Duration.minutes(15)
-_SHORT: Final = cdk.Duration.minutes(1)
+SHORT: Final = cdk.Duration.minutes(1)
 # About one CPU: Lambda gives processors in proportion to memory.
 _ONE_CPU: Final = 1769
-_SMALL: Final = 256
+SMALL: Final = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,19 +45,32 @@ class Functions:
         ]
 
 
-class _FunctionFactory:
+# Why the functions that a state machine calls have no dead-letter queue.
+_CALLED_BY_STEP_FUNCTIONS: Final = (
+    "Step Functions calls the function synchronously and handles its failures; a "
+    "dead-letter queue takes asynchronous calls only."
+)
+
+
+class FunctionFactory:
     """What the functions of a pipeline have in common."""
 
     def __init__(
         self,
-        scope: Construct,
         *,
         access: Access,
         environment: dict[str, str],
         log_group: logs.ILogGroup,
         architecture: lambda_.Architecture,
     ) -> None:
-        self._scope = scope
+        """Set what all functions share.
+
+        Args:
+            access: The roles of the pipeline.
+            environment: The environment variables of each function.
+            log_group: Where the functions log.
+            architecture: Their processors.
+        """
         self._access = access
         self._environment = environment
         self._log_group = log_group
@@ -65,16 +78,30 @@ class _FunctionFactory:
 
     def define(
         self,
+        scope: Construct,
         construct_id: str,
         *,
         module: str,
         task: str,
         statements: list[iam.PolicyStatement],
-        timeout: cdk.Duration,
-        memory_size: int,
+        timeout: cdk.Duration = SHORT,
+        memory_size: int = SMALL,
+        why_no_dead_letters: str = _CALLED_BY_STEP_FUNCTIONS,
     ) -> lambda_.Function:
+        """Define a function and its role.
+
+        Args:
+            scope: Where they are defined.
+            construct_id: The function's construct id; the role's has `Role` behind it.
+            module: The module of `segment_tasks` with the handler.
+            task: What it does, as the end of a sentence.
+            statements: What it may do besides writing logs and traces.
+            timeout: How long it may take.
+            memory_size: Its memory, in MB.
+            why_no_dead_letters: Why it has no dead-letter queue, for reviewers.
+        """
         function = lambda_.Function(
-            self._scope,
+            scope,
             construct_id,
             description=f"Batch segment pipeline: {task}",
             architecture=self._architecture,
@@ -84,20 +111,16 @@ class _FunctionFactory:
             log_group=self._log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             memory_size=memory_size,
-            role=self._access.function_role(f"{construct_id}Role", task, statements),
+            role=self._access.function_role(
+                scope, f"{construct_id}Role", task, statements
+            ),
             runtime=_RUNTIME,
             timeout=timeout,
             current_version_options=self._version_options(),
         )
         _trace(function)
         cdk.Validations.of(function).acknowledge(
-            cdk.Acknowledgment(
-                id="Serverless-LambdaDLQ",
-                reason=(
-                    "Step Functions calls the function synchronously and handles its "
-                    "failures; a dead-letter queue takes asynchronous calls only."
-                ),
-            )
+            cdk.Acknowledgment(id="Serverless-LambdaDLQ", reason=why_no_dead_letters)
         )
         return function
 
@@ -126,46 +149,54 @@ def _trace(function: lambda_.Function) -> None:
     resource.tracing_config = lambda_.CfnFunction.TracingConfigProperty(mode="Active")
 
 
-def define_functions(
-    scope: Construct,
+def environment(
     *,
     access: Access,
     storage: Storage,
     run_prefix: str,
     results_tables: ResultsTables | None,
-    log_group: logs.ILogGroup,
-    architecture: lambda_.Architecture,
-) -> Functions:
-    """Define the functions of a pipeline.
+) -> dict[str, str]:
+    """Return the environment variables of a pipeline's functions.
 
     Args:
-        scope: The pipeline.
-        access: Its roles.
+        access: The pipeline's roles.
         storage: Its buckets and prefixes.
         run_prefix: What the names of its runs start with.
         results_tables: The tables of its results, if it has them.
-        log_group: Where the functions log.
-        architecture: Their processors.
     """
-    factory = _FunctionFactory(
-        scope,
-        access=access,
-        log_group=log_group,
-        architecture=architecture,
-        environment={
-            "INPUT_BUCKET": storage.input_bucket.bucket_name,
-            "QUERIES_PREFIX": storage.queries_prefix,
-            "INPUT_PREFIX": storage.input_prefix,
-            "OUTPUT_BUCKET": storage.output_bucket.bucket_name,
-            "OUTPUT_PREFIX": storage.output_prefix,
-            "RESULTS_PREFIX": storage.results_prefix,
-            "RUN_PREFIX": run_prefix,
-            "SERVICE_ROLE_ARN": access.service_role.role_arn,
-            **_database(results_tables),
-        },
-    )
+    values = {
+        "INPUT_BUCKET": storage.input_bucket.bucket_name,
+        "QUERIES_PREFIX": storage.queries_prefix,
+        "INPUT_PREFIX": storage.input_prefix,
+        "OUTPUT_BUCKET": storage.output_bucket.bucket_name,
+        "OUTPUT_PREFIX": storage.output_prefix,
+        "RESULTS_PREFIX": storage.results_prefix,
+        "RUN_PREFIX": run_prefix,
+        "SERVICE_ROLE_ARN": access.service_role.role_arn,
+    }
+    if results_tables:
+        values["RESULTS_DATABASE"] = results_tables.database_name
+    return values
+
+
+def define_functions(
+    scope: Construct,
+    factory: FunctionFactory,
+    *,
+    access: Access,
+    results_tables: ResultsTables | None,
+) -> Functions:
+    """Define the functions of a pipeline's state machine.
+
+    Args:
+        scope: The pipeline.
+        factory: What defines its functions.
+        access: Its roles.
+        results_tables: The tables of its results, if it has them.
+    """
     functions = Functions(
         prepare=factory.define(
+            scope,
             "Prepare",
             module="prepare",
             task="check the queries and write the input of a job",
@@ -174,22 +205,25 @@ def define_functions(
             memory_size=_ONE_CPU,
         ),
         create_job=factory.define(
+            scope,
             "CreateJob",
             module="create_job",
             task="create the job of a run, or find that it exists",
             statements=access.create_job_statements(),
-            timeout=_SHORT,
-            memory_size=_SMALL,
+            timeout=SHORT,
+            memory_size=SMALL,
         ),
         poll_job=factory.define(
+            scope,
             "PollJob",
             module="poll_job",
             task="look how far a job is",
             statements=access.poll_job_statements(),
-            timeout=_SHORT,
-            memory_size=_SMALL,
+            timeout=SHORT,
+            memory_size=SMALL,
         ),
         collect=factory.define(
+            scope,
             "Collect",
             module="collect",
             task="account for one part of a job's output",
@@ -198,20 +232,15 @@ def define_functions(
             memory_size=_ONE_CPU,
         ),
         finish=factory.define(
+            scope,
             "Finish",
             module="finish",
             task="account for a whole run and write its manifest",
             statements=access.finish_statements(),
             timeout=_LONGEST,
-            memory_size=_SMALL * 2,
+            memory_size=SMALL * 2,
         ),
     )
     if results_tables:
         functions.finish.node.add_dependency(results_tables)
     return functions
-
-
-def _database(results_tables: ResultsTables | None) -> dict[str, str]:
-    if results_tables is None:
-        return {}
-    return {"RESULTS_DATABASE": results_tables.database_name}

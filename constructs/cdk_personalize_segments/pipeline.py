@@ -17,7 +17,11 @@ from constructs import Construct
 from cdk_personalize_segments import _validation
 from cdk_personalize_segments._runtime import arns, limits, locations
 from cdk_personalize_segments.access import Access
-from cdk_personalize_segments.functions import define_functions
+from cdk_personalize_segments.functions import (
+    FunctionFactory,
+    define_functions,
+    environment,
+)
 from cdk_personalize_segments.results_tables import ResultsTables
 from cdk_personalize_segments.solution_version import SolutionVersion
 from cdk_personalize_segments.storage import (
@@ -294,14 +298,19 @@ class BatchSegmentPipeline(_Pipeline):
             results_tables=results_tables,
             function_logs=function_logs,
         )
-        functions = define_functions(
-            self,
+        factory = FunctionFactory(
             access=access,
-            storage=storage,
-            run_prefix=run_prefix,
-            results_tables=results_tables,
+            environment=environment(
+                access=access,
+                storage=storage,
+                run_prefix=run_prefix,
+                results_tables=results_tables,
+            ),
             log_group=function_logs,
             architecture=architecture or lambda_.Architecture.ARM_64,
+        )
+        functions = define_functions(
+            self, factory, access=access, results_tables=results_tables
         )
         workflow = Workflow(
             Construct(self, "Workflow"),
