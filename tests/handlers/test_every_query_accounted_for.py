@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -45,7 +45,8 @@ SCHEMA = json.loads(
         Path(cdk_personalize_segments.__file__).parent / "schemas" / "manifest-1.json"
     ).read_text()
 )
-TIMES = [1, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
+SLOW = [pytest.mark.slow, pytest.mark.timeout(1200)]
+TIMES = [1, pytest.param(20, marks=SLOW)]
 _runs = itertools.count()
 
 
@@ -387,9 +388,10 @@ def in_a_folder_of_dots(cloud, monkeypatch):
     monkeypatch.setenv("RESULTS_PREFIX", RESULTS)
 
 
-def every(strategy, check, examples):
-    """Hold a check against so many examples."""
+def every(strategy, check, examples, start=0):
+    """Hold a check against so many examples, others for each start."""
 
+    @seed(start)
     @settings(
         max_examples=examples,
         deadline=None,
@@ -415,18 +417,21 @@ def small_limits(draw, patch, *, files):
     patch.setattr(collect, "_ROWS_A_UNIT", draw(st.sampled_from([5_000_000, 3, 1])))
 
 
-@pytest.mark.parametrize("times", TIMES)
-def test_whatever_is_asked_and_answered_each_line_ends_as_one_thing(cloud, times):
-    # An example takes two seconds.
-    examples = 6 if times == 1 else 20 * times
-
+# An example takes two seconds or three: 400 of them in rounds that fit into a time-out.
+@pytest.mark.parametrize(
+    ("examples", "start"),
+    [(6, 0), *(pytest.param(100, n, marks=SLOW) for n in range(4))],
+)
+def test_whatever_is_asked_and_answered_each_line_ends_as_one_thing(
+    cloud, examples, start
+):
     def check(draw, patch):
         small_limits(draw, patch, files=1000)
         skip = draw(st.booleans())
         files = draw(query_files(with_bad=skip))
         run_and_check(cloud, draw, files, skip)
 
-    every(st.data(), check, examples)
+    every(st.data(), check, examples, start)
 
 
 def run_and_check(cloud, draw, files, skip):

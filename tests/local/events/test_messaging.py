@@ -284,6 +284,13 @@ def test_what_topics_do_not_honour_is_refused(aws, topic, subscribe):
             subscribe("sqs", "arn:aws:sqs:us-east-1:123456789012:q", **{name: value})
     after = client.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     assert after == before
+    there = subscribe("sqs", "arn:aws:sqs:us-east-1:123456789012:q")
+    with pytest.raises(ClientError, match="FilterPolicyScope"):
+        client.set_subscription_attributes(
+            SubscriptionArn=there,
+            AttributeName="FilterPolicyScope",
+            AttributeValue="Zap",
+        )
     with pytest.raises(ClientError, match="phone number"):
         client.publish(PhoneNumber="+491711234567", Message="hi")
 
