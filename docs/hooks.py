@@ -50,8 +50,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         config: What mkdocs.yml says.
     """
     for name in public_names.exported():
-        text = f"# {name}\n\n::: {public_names.PACKAGE}.{name}\n"
-        text += "    options:\n      heading_level: 2\n"
+        text = f"::: {public_names.PACKAGE}.{name}\n"
         files.append(File.generated(config, _page(name), content=text))
     pages = {
         _COMMAND_LINE: command_line.page(),
