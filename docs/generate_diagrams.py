@@ -29,7 +29,9 @@ _OBJECTS: Final = re.compile(r"^\{(?P<bucket>\w+)\}/(?P<folder>[^/*]+/)")
 # Narrow enough to be read on a phone.
 _HEAD: Final = (
     '%%{init: {"flowchart": {"nodeSpacing": 24, "rankSpacing": 36, "padding": 8}}}%%\n'
-    "flowchart TD"
+    "flowchart TD\n"
+    # Seen on light and on dark.
+    "    classDef default stroke:#7986cb,stroke-width:2px"
 )
 _SERVICES: Final = {
     "dynamodb": "table",
@@ -100,9 +102,17 @@ def state_machine(stack: Stack) -> str:
     Args:
         stack: The stack.
     """
+    return _Machine().draw(definition(stack))
+
+
+def definition(stack: Stack) -> Any:  # noqa: ANN401
+    """Read the definition of the state machine of a stack with one.
+
+    Args:
+        stack: The stack.
+    """
     [machine] = stack.of_type("AWS::StepFunctions::StateMachine").values()
-    definition = json.loads(_text(machine["DefinitionString"]))
-    return _Machine().draw(definition)
+    return json.loads(_text(machine["DefinitionString"]))
 
 
 @dataclass
@@ -121,13 +131,12 @@ class _Machine:
         boxes = [f"    {line}" for line in self._boxes(definition["States"])]
         start = ["    start(( ))", f"    start --> {self._id(definition['StartAt'])}"]
         arrows = [f"    {line}" for line in self._arrows(definition["States"])]
-        arrows += [f"    {line}" for line in self._caught(definition["States"])]
         looks = [
             f"    class {','.join(ids)} {look}"
             for look, ids in sorted(self.classes.items())
         ]
         styles = [
-            "    classDef caught stroke-dasharray:2 3",
+            "    classDef joined stroke-width:0",
             "    classDef succeeded stroke:#2e7d32,stroke-width:3px",
             "    classDef failed stroke:#c62828,stroke-width:3px",
             "    classDef waits stroke-dasharray:5 4",
@@ -164,32 +173,34 @@ class _Machine:
 
     def _arrows(self, states: dict[str, Any]) -> Iterator[str]:
         for name, state in states.items():
-            origin = self._id(name)
             if "Next" in state:
-                yield f"{origin} --> {self._id(state['Next'])}"
+                yield f"{self._id(name)} --> {self._id(state['Next'])}"
             if "Default" in state:
-                yield f"{origin} --> {self._id(state['Default'])}"
-            for choice in state.get("Choices", []):
-                label = _condition(choice["Condition"])
-                yield f"{origin} -->|{label}| {self._id(choice['Next'])}"
+                yield f"{self._id(name)} --> {self._id(state['Default'])}"
             if "ItemProcessor" in state:
                 yield from self._arrows(state["ItemProcessor"]["States"])
-
-    def _caught(self, states: dict[str, Any]) -> Iterator[str]:
-        """Draw errors: from one box where several states catch them alike."""
-        origins: dict[str, list[str]] = {}
+        origins: dict[tuple[str, str, str], list[str]] = {}
         for name, state in states.items():
+            for choice in state.get("Choices", []):
+                way = ("-->", _condition(choice["Condition"]), choice["Next"])
+                origins.setdefault(way, []).append(name)
             for catcher in state.get("Catch", []):
-                origins.setdefault(catcher["Next"], []).append(name)
-        for target, names in origins.items():
-            if len(names) == 1:
-                yield f"{self._id(names[0])} -.->|error| {self._id(target)}"
-                continue
-            box = f"caught{self._id(target)}"
-            listed = "<br>".join(names)
-            yield f'{box}["An unforeseen error in<br><i>{listed}</i>"]'
-            yield f"{box} -.-> {self._id(target)}"
-            self.classes.setdefault("caught", []).append(box)
+                origins.setdefault(("-.->", "error", catcher["Next"]), []).append(name)
+        for (line, label, target), names in origins.items():
+            yield from self._joined(line, label, names, self._id(target))
+
+    def _joined(
+        self, line: str, label: str, names: list[str], target: str
+    ) -> Iterator[str]:
+        """Draw one arrow, from a box that lists its origins where it has several."""
+        if len(names) == 1:
+            yield f"{self._id(names[0])} {line}|{label}| {target}"
+            return
+        box = f"joined{len(self.classes.get('joined', []))}"
+        listed = "<br>".join(names)
+        yield f'{box}["<b>{label}</b> at<br>{listed}"]'
+        yield f"{box} {line} {target}"
+        self.classes.setdefault("joined", []).append(box)
 
 
 def _condition(expression: str) -> str:
@@ -425,9 +436,12 @@ def _grouped(arrows: Iterable[_Arrow], members: list[str]) -> list[_Arrow]:
 # --- Pages ---
 
 
-def pictures() -> dict[str, str]:
-    """Draw all pictures, by name."""
-    stack = synthesise()
+def pictures(stack: Stack) -> dict[str, str]:
+    """Draw all pictures, by name.
+
+    Args:
+        stack: The stack of the example app.
+    """
     return {"architecture": architecture(stack), "state machine": state_machine(stack)}
 
 
@@ -448,7 +462,7 @@ def generated(page: str, drawn: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    drawn = pictures()
+    drawn = pictures(synthesise())
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         page.write_text(generated(text, drawn), encoding="utf-8")

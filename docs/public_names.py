@@ -3,6 +3,7 @@
 import enum
 import inspect
 from collections.abc import Iterator
+from types import CodeType
 from typing import Any, Final
 
 import cdk_personalize_segments
@@ -62,3 +63,29 @@ def all_names() -> list[str]:
         for name in exported()
         for each in (name, *(f"{name}.{member}" for member in members(name)))
     ]
+
+
+def codes() -> dict[CodeType, set[str]]:
+    """Give the names that running some code is an example of, by that code.
+
+    Names without code, such as values of an enumeration, are not in it.
+    """
+    found: dict[CodeType, set[str]] = {}
+    for name in exported():
+        value = getattr(cdk_personalize_segments, name)
+        if not inspect.isclass(value):
+            found.setdefault(value.__code__, set()).add(name)
+            continue
+        for member in ("__init__", *members(name)):
+            code = _code(inspect.getattr_static(value, member))
+            if code is not None:
+                full = name if member == "__init__" else f"{name}.{member}"
+                found.setdefault(code, set()).add(full)
+    return found
+
+
+def _code(member: Any) -> CodeType | None:  # noqa: ANN401
+    if isinstance(member, property):
+        member = member.fget
+    function = inspect.unwrap(getattr(member, "__func__", member))
+    return getattr(function, "__code__", None)
