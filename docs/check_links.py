@@ -1,7 +1,7 @@
 """Checks that every link within the built site leads somewhere: page, file and anchor.
 
-`python docs/check_links.py FOLDER` prints those that do not. Links to other hosts are not
-followed; scripts, styles and images of other hosts are wrong by themselves.
+`python docs/check_links.py FOLDER` prints those that do not. Links to other hosts are
+not followed; scripts, styles and images of other hosts are wrong by themselves.
 """
 
 import sys

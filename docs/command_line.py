@@ -11,7 +11,9 @@ _PROGRAM: Final = "personalize-segments"
 _INTRODUCTION: Final = """\
 # Command line
 
-`pip install "cdk-personalize-segments[cli]"` installs `personalize-segments`; the commands `local …` need the extra `[local]`, and `fetch --format parquet` needs `[parquet]`. Each command has `--help`.
+`pip install "cdk-personalize-segments[cli]"` installs
+`personalize-segments`; the commands `local …` need the extra `[local]`, and
+`fetch --format parquet` needs `[parquet]`. Each command has `--help`.
 
 """
 

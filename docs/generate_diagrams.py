@@ -6,15 +6,17 @@ definition, boxes from resources, arrows from IAM statements, targets and event 
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
+import runpy
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
+
+import aws_cdk as cdk
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGES: Final = (ROOT / "README.md", ROOT / "docs" / "design.md")
@@ -67,19 +69,14 @@ def synthesise() -> Stack:
     """Synthesise the example app as the CDK CLI does."""
     with tempfile.TemporaryDirectory() as folder:
         context = json.loads((ROOT / "cdk.json").read_text())["context"]
-        subprocess.run(  # noqa: S603
-            [sys.executable, "app.py"],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "CDK_OUTDIR": folder,
-                "CDK_CONTEXT_JSON": json.dumps(
-                    {**context, "aws:cdk:enable-path-metadata": True}
-                ),
-            },
-            check=True,
-            capture_output=True,
+        app = partial(
+            cdk.App,
+            outdir=folder,
+            context={**context, "aws:cdk:enable-path-metadata": True},
+            analytics_reporting=False,
         )
+        with patch.object(cdk, "App", app):
+            runpy.run_path(str(ROOT / "app.py"))
         [template] = Path(folder).glob("*.template.json")
         resources = json.loads(template.read_text())["Resources"]
     return Stack(resources, {key: _name(each) for key, each in resources.items()})
@@ -154,7 +151,9 @@ class _Machine:
                     yield f'{name_id}{{{{"{name}"}}}}'
                 case "Map":
                     most = state.get("MaxConcurrency")
-                    each = f"{name}: each part" + (f", {most} at a time" if most else "")
+                    each = f"{name}: each part" + (
+                        f", {most} at a time" if most else ""
+                    )
                     yield f'subgraph {name_id}["{each}"]'
                     yield from (
                         f"    {line}"
@@ -374,7 +373,8 @@ class _Architecture:
             yield f'{ids["personalize"]}{{{{"Amazon Personalize"}}}}'
         for bucket, folders in self._folders.items():
             for folder in folders:
-                yield f'{ids[f"{bucket}/{folder}"]}[("{self._label(bucket)}:<br>{folder}")]'
+                label = f"{self._label(bucket)}:<br>{folder}"
+                yield f'{ids[f"{bucket}/{folder}"]}[("{label}")]'
         in_order = sorted(
             self._stack.resources.items(),
             key=lambda each: each[0] not in self.functions,

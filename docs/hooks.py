@@ -54,9 +54,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, _page(name), content=text))
     pages = {
         _COMMAND_LINE: command_line.page(),
-        **{
-            name: path.read_text(encoding="utf-8") for name, path in _ELSEWHERE.items()
-        },
+        **{name: path.read_text(encoding="utf-8") for name, path in _ELSEWHERE.items()},
     }
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))

@@ -1,7 +1,7 @@
 """Finds the examples in README and docs, for the tests that run them.
 
-A Python block stands for itself. It finds `stack`, `pipeline` and `solution_version` if it
-names them; after the line `<!-- continued -->`, also what the block before it defined.
+A Python block stands for itself. It finds `stack`, `pipeline` and `solution_version` if
+it names them; after the line `<!-- continued -->`, also what the one before it defined.
 """
 
 import re

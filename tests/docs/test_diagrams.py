@@ -3,7 +3,7 @@
 import generate_diagrams
 import pytest
 
-pytestmark = pytest.mark.xdist_group("diagrams")
+pytestmark = pytest.mark.xdist_group("snippets")
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,7 @@ def test_every_function_and_folder_is_drawn(stack, drawn):
 
 def test_a_permission_more_is_an_arrow_more(stack, drawn):
     [role] = [name for name in stack.resources if "PollJobRole" in name]
-    [bucket] = [name for name in stack.resources if name.startswith("PipelineInputB")][
-        :1
-    ]
+    bucket = next(name for name in stack.of_type("AWS::S3::Bucket") if "Input" in name)
     policies = stack.resources[role]["Properties"]["Policies"]
     policies.append(
         {

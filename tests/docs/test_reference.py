@@ -19,7 +19,7 @@ UNFORESEEN = {"UnexpectedError", "FailureNotRecorded"}
 
 def _sections(page):
     text = (DOCS / page).read_text(encoding="utf-8")
-    head, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+    _, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
     return dict(section.split("\n", 1) for section in sections)
 
 
@@ -44,7 +44,13 @@ def test_every_error_is_in_the_readme():
 
 def test_the_limits_are_those_of_the_code():
     page = (DOCS / "reference" / "limits.md").read_text(encoding="utf-8")
-    for value in (limits.MAX_NUM_RESULTS, limits.MAX_QUERY_FILES):
+    for value in (
+        limits.MAX_ACTIVE_JOBS,
+        limits.MAX_LINES,
+        limits.MAX_NUM_RESULTS,
+        limits.MAX_QUERY_FILES,
+        *(each * limits.MAX_INPUT_FILES for each in limits.QUERIES_PER_FILE.values()),
+    ):
         assert f"{value:,}" in page
 
 
@@ -52,8 +58,9 @@ def test_the_limits_are_those_of_the_code():
 def test_every_public_name_has_a_docstring(name):
     value = cdk_personalize_segments
     for part in name.split("."):
-        owner, value = value, inspect.getattr_static(value, part, None) or getattr(
-            value, part
+        owner, value = (
+            value,
+            inspect.getattr_static(value, part, None) or getattr(value, part),
         )
     if inspect.isclass(owner) and isinstance(value, owner):
         return  # A value of an enumeration, which the class describes.
