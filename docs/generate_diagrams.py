@@ -133,6 +133,7 @@ class _Machine:
             for look, ids in sorted(self.classes.items())
         ]
         styles = [
+            "    classDef frame fill:transparent",
             "    classDef joined stroke-width:0",
             "    classDef succeeded stroke:#2e7d32,stroke-width:3px",
             "    classDef failed stroke:#c62828,stroke-width:3px",
@@ -154,6 +155,7 @@ class _Machine:
                     each = f"{name}: each part" + (
                         f", {most} at a time" if most else ""
                     )
+                    self.classes.setdefault("frame", []).append(name_id)
                     yield f'subgraph {name_id}["{each}"]'
                     yield from (
                         f"    {line}"
