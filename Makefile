@@ -14,7 +14,8 @@ DATA ?=
 QUERIES ?=
 CDK := node_modules/.bin/cdk
 
-.PHONY: setup demo bench test test-all test-lowest lint format synth lock moto-names docs-tables clean
+.PHONY: setup demo bench test test-all test-lowest lint format synth lock moto-names docs \
+	docs-look docs-tables clean
 
 setup: $(READY) $(CDK)
 
@@ -77,9 +78,20 @@ lock: setup
 moto-names: setup
 	@$(BIN)/python -m cdk_personalize_segments.local.moto_names
 
-# The table in docs/local-aws.md: after a change of what local AWS honours.
+# Into site/; a warning fails it. It needs no network, and neither do readers.
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@$(BIN)/python docs/check_links.py site
+	@echo "Serve it: python3 -m http.server --directory site"
+
+# The site in Chromium, which must be installed, at two widths, in light and dark.
+docs-look: docs
+	@$(BIN)/node docs/look.mjs site .docs-look
+
+# What README and docs have from code: the table of what local AWS honours, the pictures.
 docs-tables: setup
 	@$(BIN)/python docs/generate_local_aws.py
+	@$(BIN)/python docs/generate_diagrams.py
 
 clean:
-	@rm -rf $(VENV) $(VENV)-lowest node_modules cdk.out dist
+	@rm -rf $(VENV) $(VENV)-lowest node_modules cdk.out dist site .docs-look

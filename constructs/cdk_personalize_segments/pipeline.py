@@ -111,7 +111,7 @@ class BatchSegmentPipeline(_Pipeline):
     query files, creates one batch segment job, waits for it and accounts for every
     query. The input of an execution may be empty; docs of the contract: README.
 
-    Example:
+    Examples:
         >>> import aws_cdk as cdk
         >>> stack = cdk.Stack(cdk.App(), "Films")
         >>> pipeline = BatchSegmentPipeline(

@@ -13,7 +13,7 @@ class SolutionVersion:
     (`aws-item-affinity`) or Item-Attribute-Affinity (`aws-item-attribute-affinity`).
     Each run checks that, and that the version is ACTIVE, before it starts a job.
 
-    Example:
+    Examples:
         >>> SolutionVersion.latest_of(
         ...     "arn:aws:personalize:us-east-1:111122223333:solution/films"
         ... ).is_latest

@@ -1,4 +1,7 @@
-"""Every Python and shell block of the README runs, in its order."""
+"""Every Python and shell block of the README runs, in its order.
+
+So does the first page of the guide. tests/docs runs the Python of all other pages.
+"""
 
 import json
 import os
@@ -12,9 +15,19 @@ import pytest
 from segment_tasks import queries
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(
-    r"^```(\w+)\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
-)
+README = ROOT / "README.md"
+FIRST_PIPELINE = ROOT / "docs" / "guide" / "first-pipeline.md"
+
+
+def blocks_of(page):
+    return re.findall(
+        r"^```(\w+)\n(.*?)^```",
+        page.read_text(encoding="utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+
+
+BLOCKS = blocks_of(README)
 # What CI runs as it stands, before these tests or around them.
 IN_CI = ("make demo\n", "make test\n")
 
@@ -38,7 +51,6 @@ def test_every_block_is_of_a_kind_that_is_run_or_drawn():
         "sh",
         "python",
         "json",
-        "sql",
         "mermaid",
     }
 
@@ -57,16 +69,21 @@ def test_every_example_of_a_query_can_be_sent():
         assert isinstance(found, queries.Query), found
 
 
-def test_all_blocks_run_in_order(aws, environment, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "page",
+    [README, pytest.param(FIRST_PIPELINE, marks=pytest.mark.slow)],
+    ids=lambda page: page.stem,
+)
+def test_all_blocks_run_in_order(page, aws, environment, tmp_path, monkeypatch):
     catalogue = ROOT / "examples" / "catalogue"
     aws.personalize.seed(catalogue, name="films")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for kind, block in BLOCKS:
+    for kind, block in blocks_of(page):
         if kind == "python":
             if block.startswith("# app.py"):
                 Path("app.py").write_text(block)
-            exec(compile(block, "README.md", "exec"), names)  # noqa: S102
+            exec(compile(block, page.name, "exec"), names)  # noqa: S102
         elif kind == "sh" and block not in IN_CI:
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", block],

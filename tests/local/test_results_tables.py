@@ -38,7 +38,7 @@ OTHERS = [f"other-{number}" for number in range(6)]
 OPENCSV = "org.apache.hadoop.hive.serde2.OpenCSVSerde"
 OPENX = "org.openx.data.jsonserde.JsonSerDe"
 
-# As the README has them: RUN and EARLIER_RUN stand for names of runs.
+# As the docs have them: RUN and EARLIER_RUN stand for names of runs.
 USERS_OF_A_SEGMENT = """\
 SELECT u.user_id
 FROM users u
@@ -360,6 +360,6 @@ def test_a_run_that_may_not_be_added_is_denied_saved_and_can_be_added_later(
 
 
 @pytest.mark.parametrize("sql", [USERS_OF_A_SEGMENT, OVERLAP, CHANGES])
-def test_the_readme_has_the_queries_that_are_tried_here(sql):
-    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
-    assert f"```sql\n{sql}```" in readme
+def test_the_docs_have_the_queries_that_are_tried_here(sql):
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "tables.md"
+    assert f"```sql\n{sql}```" in page.read_text(encoding="utf-8")
