@@ -20,6 +20,7 @@ CONTRACT = {
     "failedQueries",
     "users",
     "skippedLines",
+    "nothingToDo",
     "manifest",
     "output",
 }
