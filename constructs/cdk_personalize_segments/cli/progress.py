@@ -48,6 +48,7 @@ PHASES: Final = {
     "Every query accounted for?": _ACCOUNTING,
     "Wait for missing output": Phase(4, "Waiting for output that is still missing"),
     "Run succeeded": Phase(STEPS, "Done"),
+    "Nothing to do": Phase(STEPS, "Done, as there was nothing to do"),
     "Record failure": Phase(4, "Recording why the run failed"),
     "Run failed": Phase(4, "Failed"),
     "Failure not recorded": Phase(4, "Failed"),

@@ -104,6 +104,9 @@ def _failures(pipeline: Pipeline, manifest: Mapping[str, Any], label: Label) -> 
 
 def _success(snapshot: Snapshot) -> None:
     output = snapshot.output or {}
+    if nothing := output.get("nothingToDo"):
+        screen.line(f"Run {snapshot.run} had nothing to do: {nothing}", "yellow")
+        return
     screen.line(
         f"Run {snapshot.run} succeeded in {screen.duration(snapshot.elapsed)}: "
         f"{screen.count(output['queries'], 'query')}, "
