@@ -380,6 +380,24 @@ def test_what_is_past_is_due_at_once(clock):
     assert clock.now() == START
 
 
+def test_what_is_past_is_due_although_the_clock_is_about_to_wait(monkeypatch):
+    happened = threading.Event()
+    go_on = Clock._go_on
+
+    def set_deadline_and_go_on(clock):
+        if not deadlines:
+            deadlines.append(clock.at(START - timedelta(days=1), happened.set))
+        return go_on(clock)
+
+    deadlines = []
+    monkeypatch.setattr(Clock, "_go_on", set_deadline_and_go_on)
+    clock = Clock(START)
+    try:
+        assert happened.wait(5)
+    finally:
+        clock.stop()
+
+
 def test_what_is_cancelled_does_not_happen(clock):
     happened = []
     clock.at(START + timedelta(seconds=1), lambda: happened.append(1)).cancel()

@@ -448,10 +448,10 @@ class _WaitingSelector(selectors.DefaultSelector):
                     timeout = self._patience()
                 else:
                     # Whoever released the clock has left its results here before.
-                    ready = super().select(0)
-                    if ready or self._time.settle():
-                        return ready
-                    timeout = self._time.pass_time(timeout)
+                    if super().select(0) or self._time.settle():
+                        timeout = 0
+                    else:
+                        timeout = self._time.pass_time(timeout)
         ready = super().select(timeout)
         # Before the loop looks who sleeps until now.
         self._time.fire_due()
