@@ -189,22 +189,22 @@ def _checked(
     # Where values for a filter are needed, no line goes without them.
     usual = re.compile(b"(?!)" if placeholders else _usual(recipe)).fullmatch
     text = b'{"%b": "%%b"}' % queries.KEY_OF_RECIPE[recipe].encode()
-    good = Good(0, [], [])
+    good = _Growing(0)
     number = following = size = 0
     try:
         for number, line in lines:
             if number != following or len(good.queries) == _AT_ONCE or size > _CHUNK:
                 if good.queries:
-                    yield good
-                good, size = Good(number, [], []), 0
+                    yield good.grown()
+                good, size = _Growing(number), 0
             following = number + 1
             size += len(line)
             match = usual(line) if len(line) <= MAX_LINE_BYTES else None
             if match and (line.isascii() or _is_plain_utf_8(line)):
-                value = match[1]
-                if value.find(b"\\u") >= 0:
-                    value = _unescape(value)[0].encode()
-                good.queries.append(text % value)
+                query = text % match[1]
+                if query.find(b"\\u") >= 0:
+                    good.escaped.append(len(good.queries))
+                good.queries.append(query)
                 continue
             found = queries.check(line, recipe, placeholders)
             if isinstance(found, queries.Query):
@@ -212,16 +212,36 @@ def _checked(
                 good.doubts.extend(found.doubts)
                 continue
             if good.queries:
-                yield good
-            good, size = Good(following, [], []), 0
+                yield good.grown()
+            good, size = _Growing(following), 0
             yield Bad(number, found)
     except _GzipError as error:
         if good.queries:
-            yield good
+            yield good.grown()
         yield _damaged(number + 1, error)
         return
     if good.queries:
-        yield good
+        yield good.grown()
+
+
+class _Growing:
+    """Queries of consecutive lines, some of which still have their escapes."""
+
+    def __init__(self, line: int) -> None:
+        self.queries: list[bytes] = []
+        self.doubts: list[str] = []
+        self.escaped: list[int] = []
+        self._line = line
+
+    def grown(self) -> Good:
+        """Undo the escapes, all at once: one by one takes five times as long."""
+        if self.escaped:
+            queries = self.queries
+            joined = b"\n".join([queries[each] for each in self.escaped])
+            plain = _unescape(joined)[0].encode().split(b"\n")
+            for index, query in zip(self.escaped, plain, strict=True):
+                queries[index] = query
+        return Good(self._line, self.queries, self.doubts)
 
 
 def _is_plain_utf_8(line: bytes) -> bool:

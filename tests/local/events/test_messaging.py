@@ -258,6 +258,7 @@ def test_topics_are_read_back_changed_and_deleted(aws, topic, subscribe):
     "moto.sns.models.SNSBackend.set_subscription_attributes",
     "moto.sns.models.SNSBackend.set_topic_attribute",
     "moto.sns.models.SNSBackend.subscribe",
+    "moto.sns.responses.SNSResponse.set_subscription_attributes",
     "moto.sns.responses.SNSResponse.subscribe",
 )
 def test_what_topics_do_not_honour_is_refused(aws, topic, subscribe):
@@ -285,12 +286,11 @@ def test_what_topics_do_not_honour_is_refused(aws, topic, subscribe):
     after = client.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     assert after == before
     there = subscribe("sqs", "arn:aws:sqs:us-east-1:123456789012:q")
-    with pytest.raises(ClientError, match="FilterPolicyScope"):
-        client.set_subscription_attributes(
-            SubscriptionArn=there,
-            AttributeName="FilterPolicyScope",
-            AttributeValue="Zap",
-        )
+    for name, value in (("FilterPolicyScope", "Zap"), ("RawMessageDelivery", "maybe")):
+        with pytest.raises(ClientError, match=f"{name}: Invalid value .{value}"):
+            client.set_subscription_attributes(
+                SubscriptionArn=there, AttributeName=name, AttributeValue=value
+            )
     with pytest.raises(ClientError, match="phone number"):
         client.publish(PhoneNumber="+491711234567", Message="hi")
 

@@ -126,6 +126,16 @@ class Topics:
                 _check_subscription(name, value)
             return request(response)
 
+        set_request = SNSResponse.set_subscription_attributes
+
+        def set_checked_attributes(response: Moto) -> Moto:
+            # Before moto makes a boolean of whatever RawMessageDelivery is.
+            _check_subscription(
+                response._get_param("AttributeName"),
+                response._get_param("AttributeValue", ""),
+            )
+            return set_request(response)
+
         def set_subscription_attributes(
             backend: Moto, arn: str, name: str, value: str
         ) -> None:
@@ -149,6 +159,7 @@ class Topics:
         patch(SNSBackend, "set_topic_attribute", set_topic_attribute)
         patch(SNSBackend, "subscribe", subscribe_checked)
         patch(SNSResponse, "subscribe", subscribe_with_attributes)
+        patch(SNSResponse, "set_subscription_attributes", set_checked_attributes)
         patch(SNSBackend, "set_subscription_attributes", set_subscription_attributes)
         patch(Topic, "publish", as_method(self._publish))
 
