@@ -6,9 +6,8 @@ from typing import Final
 
 from . import limits
 
-_HASH: Final = (1 << 64) - 1
-_ORDINAL_BITS: Final = 32
-_ORDINAL: Final = (1 << _ORDINAL_BITS) - 1
+# The upper 32 bits of a hash, which are none of those of a place.
+_UPPER: Final = 0xFFFFFFFF_00000000
 _SPLIT: Final = "`personalize-segments split` cuts them into runs that fit"
 
 
@@ -54,8 +53,8 @@ class Deal:
         # Places for twice as many as one job takes, so that one is found quickly; all
         # there from the start, so that memory does not grow with the queries.
         self._places = 1 << (2 * self.most).bit_length()
-        self._hashes = array("Q", [0]) * self._places
-        self._numbers = array("Q", [0]) * self._places
+        self._marks = array("Q", [0]) * self._places
+        self._numbers = array("I", [0]) * self._places
 
     @property
     def parts(self) -> int:
@@ -74,17 +73,18 @@ class Deal:
         """
         self.lines += len(queries)
         # One loop over local names: this runs for every line of every file.
-        hashes, numbers, last = self._hashes, self._numbers, self._places - 1
+        marks, numbers, last = self._marks, self._numbers, self._places - 1
         dealt = []
         for text in queries:
-            # 64 bits of one hash and 32 of another: that two of 500,000 queries share
-            # them has a probability of 1 in 10^17.
-            wanted = hash(text) & _HASH or 1
-            check = zlib.crc32(text)
+            # The place is 20 bits of a hash; the mark is 32 others, and 32 of another
+            # hash. That two of 500,000 queries share both has a probability of less
+            # than 1 in 10^13.
+            wanted = hash(text)
             place = wanted & last
-            while found := hashes[place]:
-                if found == wanted and numbers[place] >> _ORDINAL_BITS == check:
-                    dealt.append(numbers[place] & _ORDINAL)
+            mark = wanted & _UPPER | zlib.crc32(text) or 1
+            while found := marks[place]:
+                if found == mark:
+                    dealt.append(numbers[place])
                     break
                 place = (place + 1) & last
             else:
@@ -92,8 +92,8 @@ class Deal:
                 self.distinct += 1
                 self._bytes += len(text) + 1
                 if number < self.most:
-                    hashes[place] = wanted
-                    numbers[place] = check << _ORDINAL_BITS | number
+                    marks[place] = mark
+                    numbers[place] = number
                 dealt.append(number)
         return dealt
 
