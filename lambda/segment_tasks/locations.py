@@ -78,6 +78,10 @@ class Locations:
         """Return the key that commits a run's prepared input."""
         return self.plan_folder(run) + "plan.json"
 
+    def claim(self, name: str) -> str:
+        """Return the key of the claim of an uploaded file."""
+        return f"{self.input_prefix}{self.run_prefix}.uploads/{name}.json"
+
     def part_index(self, run: str, part: int) -> str:
         """Return the key of the index that says where a part's queries came from."""
         return f"{self.plan_folder(run)}{part_name(part)}.jsonl"
