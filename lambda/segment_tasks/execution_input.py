@@ -13,12 +13,12 @@ QUERIES: Final = "queries"
 FILES: Final = "files"
 KEYS: Final = (
     QUERIES,
-    FILES,
     "numResults",
     "filterArn",
     "solutionVersionArn",
     "tags",
     RESUME,
+    FILES,
 )
 
 

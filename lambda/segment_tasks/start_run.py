@@ -70,7 +70,12 @@ def _read(records: list[Mapping[str, Any]]) -> tuple[list[_Told], list[str]]:
 
 
 def _upload(told: Mapping[str, Any]) -> tuple[Upload, str]:
-    """Read what S3 says of an object, and what it orders the events of a key by."""
+    """Read what S3 says of an object, and what it orders the events of a key by.
+
+    It may come as the whole event: so it is in the dead letters of EventBridge, which
+    can be sent to the queue by hand.
+    """
+    told = told["detail"]["object"] if "detail" in told else told
     version, sequencer = told.get("version-id"), str(told["sequencer"])
     if version in _NO_VERSION:
         version = None
