@@ -77,6 +77,12 @@ class Uploads(Construct):
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             retention_period=_KEPT,
         )
+        cdk.Validations.of(self.dead_letter_queue).acknowledge(
+            cdk.Acknowledgment(
+                id="Serverless-SQSRedrivePolicy",
+                reason="It is the dead-letter queue itself.",
+            )
+        )
         self.queue = sqs.Queue(
             self,
             "Queue",

@@ -615,7 +615,7 @@ def test_no_more_batches_than_allowed_are_worked_on_at_once(
             client.send_message(QueueUrl=queue.url, MessageBody=str(each))
     aws.clock.settle()
     assert sorted(bodies for _, bodies in batches()) == [[str(n)] for n in range(6)]
-    assert max(seen) == 2
+    assert max(seen) <= 2
 
 
 def test_only_the_items_that_failed_come_again(aws, new_queue, map_queue, batches):

@@ -202,7 +202,8 @@ class _Poller:
         ends: float | None = None
         while True:
             self._arrived.clear()
-            # What is sent at one instant comes in one batch.
+            # What is sent at one instant comes in one batch. Nothing works then: so
+            # there is one batch at a time, and no bound of concurrency is exceeded.
             await self._aws.clock.lull()
             if self._fill(batch):
                 return batch
