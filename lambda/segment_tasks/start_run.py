@@ -54,7 +54,7 @@ def _read(records: list[Mapping[str, Any]]) -> tuple[list[_Told], list[str]]:
         message_id = record["messageId"]
         try:
             upload, order = _upload(json.loads(record["body"]))
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             _say(logging.ERROR, "Message is no upload", messageId=message_id)
             failed.append(message_id)
             continue
