@@ -321,6 +321,7 @@ class BatchSegmentPipeline(_Pipeline):
                 storage=storage,
                 run_prefix=run_prefix,
                 results_tables=results_tables,
+                start_on_upload=start_on_upload,
             ),
             log_group=function_logs,
             architecture=architecture or lambda_.Architecture.ARM_64,

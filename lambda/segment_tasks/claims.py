@@ -56,6 +56,20 @@ class Claims:
             for each in self._own
         ]
 
+    def take_too(self, versions: Iterable[Version]) -> None:
+        """Claim files that the run reads anyway, so that no run does on their upload.
+
+        Without versions, what tells uploads apart is known to those alone who are told.
+        """
+        some = [
+            Upload(each.key, each.id, None, each.etag, each.size)
+            for each in versions
+            if each.id
+        ]
+        with ThreadPoolExecutor(S3_AT_ONCE) as pool:
+            claimed = pool.map(partial(_claim, self._places, self._run), some)
+            self._own = [each for each, own in zip(some, claimed, strict=True) if own]
+
     def miss(self, key: str) -> None:
         """Note that a version is gone."""
         self._gone.append(key)
@@ -105,15 +119,20 @@ def _key(places: Locations, upload: Upload) -> str:
     return places.claim(hashlib.sha256(upload.name.encode()).hexdigest())
 
 
+def _claim(places: Locations, run: str, upload: Upload) -> bool:
+    """Claim a file for a run, unless there is a claim."""
+    content = objects.json_bytes({"run": run, **upload.described()})
+    key = _key(places, upload)
+    return objects.create(places.input_bucket, key, content, "application/json")
+
+
 def _holder(places: Locations, run: str, upload: Upload) -> str:
     """Claim a file for a run; return the run that has it."""
-    bucket, key = places.input_bucket, _key(places, upload)
-    content = objects.json_bytes({"run": run, **upload.described()})
     for _ in range(_ATTEMPTS):
-        if objects.create(bucket, key, content, "application/json"):
+        if _claim(places, run, upload):
             return run
         # Its own, if an attempt of this run was cut short, or an answer lost.
-        claim = objects.read_json(bucket, key)
+        claim = objects.read_json(places.input_bucket, _key(places, upload))
         if claim:
             return str(claim["run"])
-    raise RuntimeError(f"the claim {key} comes and goes")
+    raise RuntimeError(f"the claim of {upload.key} comes and goes")

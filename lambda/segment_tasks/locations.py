@@ -61,6 +61,7 @@ class Locations:
         self.output_prefix = values["OUTPUT_PREFIX"]
         self.results_prefix = values["RESULTS_PREFIX"]
         self.run_prefix = values["RUN_PREFIX"]
+        self.starts_on_upload = "START_ON_UPLOAD" in values
 
     def input_folder(self, run: str) -> str:
         """Return the folder that holds what Personalize reads, nothing else."""

@@ -129,7 +129,10 @@ class _Preparation:
 
     def _files(self, request: Request) -> list[objects.Version]:
         if request.files is None:
-            return sources.find(request.queries, self._places)
+            found = sources.find(request.queries, self._places)
+            if self._places.starts_on_upload:
+                self.claims.take_too(found)
+            return found
         self._uploaded = True
         sources.check_uploads(request.files, self._places)
         return self.claims.take(request.files)

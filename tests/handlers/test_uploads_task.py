@@ -285,6 +285,32 @@ def test_nothing_is_claimed_where_the_model_or_the_filter_is_refused(cloud, uplo
     assert uploads.claims == {}
 
 
+def test_what_a_run_reads_by_hand_is_not_read_again_on_its_upload(
+    cloud, uploads, monkeypatch
+):
+    one, two = uploads.put("queries/one", "1"), uploads.put("queries/two", "2")
+    assert cloud.prepare({"queries": "one"}, f"{OTHER}0")["outcome"] == "ready"
+    assert uploads.claims == {}
+    monkeypatch.setenv("START_ON_UPLOAD", "true")
+    assert cloud.prepare({"queries": "one"}, OTHER)["outcome"] == "ready"
+    assert cloud.prepare({"files": [one]})["outcome"] == "nothingToDo"
+    # By hand, files are read whoever has them.
+    assert cloud.prepare({}, f"{OTHER}2")["run"]["queries"] == 2
+    assert uploads.claims["queries/one"] == OTHER_RUN
+    assert cloud.prepare({"files": [two]}, f"{OTHER}3")["outcome"] == "nothingToDo"
+
+
+def test_by_hand_too_a_run_that_is_refused_gives_its_files_back(
+    cloud, uploads, monkeypatch
+):
+    monkeypatch.setenv("START_ON_UPLOAD", "true")
+    one = uploads.put("queries/one", "1")
+    cloud.prepare({"files": [one]})
+    cloud.put("queries/two", "item 1\n")
+    assert cloud.prepare({}, OTHER)["failure"]["error"] == "InvalidInput"
+    assert uploads.claims == {"queries/one": RUN}
+
+
 def test_versions_that_are_gone_and_empty_files_are_left_out(cloud, uploads):
     kept, gone = uploads.put("queries/kept", "1"), uploads.put("queries/gone", "2")
     empty = uploads.put("queries/empty")
