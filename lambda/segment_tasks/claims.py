@@ -100,7 +100,7 @@ class Claims:
 
     def nothing_left(self) -> str:
         """Say that none of the files is left to this run."""
-        sentences = ["There is nothing to do in the uploaded files.", *self.notes()]
+        sentences = ["None of the uploaded files is left to read.", *self.notes()]
         if self._taken:
             sentences.append(
                 "If a run named here was stopped before it read its files, start an "

@@ -243,7 +243,7 @@ def test_a_run_that_is_left_nothing_ends_at_once_and_says_so(cloud, uploads):
     result = cloud.prepare({"files": [one]})
     assert result["outcome"] == "nothingToDo"
     assert result["result"]["nothingToDo"] == (
-        "There is nothing to do in the uploaded files. Left out, since the run "
+        "None of the uploaded files is left to read. Left out, since the run "
         f"{OTHER_RUN} has them already: queries/one. If a run named here was stopped "
         "before it read its files, start an execution with "
         '{"queries": "<file or folder>"} to read them.'
@@ -328,7 +328,7 @@ def test_versions_that_are_gone_and_empty_files_are_left_out(cloud, uploads):
     assert "queries/empty" in result["result"]["nothingToDo"]
     alone = cloud.prepare({"files": [empty]}, f"{OTHER}2")
     assert alone["result"]["nothingToDo"] == (
-        "There is nothing to do in the uploaded files. Left out, since they are "
+        "None of the uploaded files is left to read. Left out, since they are "
         "empty: queries/empty."
     )
 
