@@ -12,23 +12,31 @@ from aws_cdk.assertions import Annotations, Match, Template
 
 from cdk_personalize_segments import BatchSegmentPipeline, SolutionVersion
 
+from .conftest import FLAGS, new_stack
+
 SOLUTION = "arn:aws:personalize:us-east-1:111122223333:solution/films"
 WARNING = "*inputBucketEventsNotManaged*"
 
 
-def upload_resources(stack):
-    return {
-        key: each
-        for key, each in Template.from_stack(stack).to_json()["Resources"].items()
-        if "Upload" in key
-    }
+@pytest.fixture(scope="module")
+def template():
+    """A pipeline that starts on upload, and is the default otherwise."""
+    stack = new_stack(FLAGS["cdk.json"])
+    BatchSegmentPipeline(
+        stack,
+        "Segments",
+        solution_version=SolutionVersion.latest_of(SOLUTION),
+        start_on_upload=True,
+    )
+    return Template.from_stack(stack)
 
 
-def test_seven_resources_are_added_and_none_of_them_is_custom(stack, make_pipeline):
-    make_pipeline(start_on_upload=True)
-    resources = Template.from_stack(stack).to_json()["Resources"]
+def test_seven_resources_are_added_and_none_of_them_is_custom(template):
+    resources = template.to_json()["Resources"]
     assert len(resources) == 24 + 7
-    assert sorted(each["Type"] for each in upload_resources(stack).values()) == [
+    assert sorted(
+        each["Type"] for name, each in resources.items() if "Upload" in name
+    ) == [
         "AWS::Events::Rule",
         "AWS::IAM::Role",
         "AWS::Lambda::EventSourceMapping",
@@ -39,9 +47,8 @@ def test_seven_resources_are_added_and_none_of_them_is_custom(stack, make_pipeli
     ]
 
 
-def test_the_bucket_sends_its_events_by_its_own_property(stack, make_pipeline):
-    make_pipeline(start_on_upload=True)
-    Template.from_stack(stack).has_resource_properties(
+def test_the_bucket_sends_its_events_by_its_own_property(template):
+    template.has_resource_properties(
         "AWS::S3::Bucket",
         {
             "NotificationConfiguration": {
@@ -51,29 +58,28 @@ def test_the_bucket_sends_its_events_by_its_own_property(stack, make_pipeline):
     )
 
 
-@pytest.mark.parametrize(
-    ("suffixes", "keys"),
-    [
-        (None, [{"prefix": "queries/"}]),
-        (
-            [".jsonl", ".gz", ".jsonl"],
-            [{"wildcard": "queries/*.jsonl"}, {"wildcard": "queries/*.gz"}],
-        ),
-    ],
-)
-def test_the_rule_matches_files_beneath_the_queries_prefix(
-    stack, make_pipeline, suffixes, keys
-):
-    make_pipeline(start_on_upload=True, upload_suffixes=suffixes)
-    [rule] = Template.from_stack(stack).find_resources("AWS::Events::Rule").values()
+def keys_of_rule(template):
+    [rule] = template.find_resources("AWS::Events::Rule").values()
     pattern = rule["Properties"]["EventPattern"]
-    assert pattern["detail"]["object"]["key"] == keys
     assert pattern["detail-type"] == ["Object Created"]
+    return pattern["detail"]["object"]["key"]
 
 
-def test_uploads_are_collected_for_a_window(stack, make_pipeline):
-    make_pipeline(start_on_upload=True, upload_window=cdk.Duration.seconds(30))
+def test_files_of_any_name_beneath_the_queries_prefix_start_runs(template):
+    assert keys_of_rule(template) == [{"prefix": "queries/"}]
+
+
+def test_files_are_chosen_and_collected_for_a_window(stack, make_pipeline):
+    make_pipeline(
+        start_on_upload=True,
+        upload_suffixes=[".jsonl", ".gz", ".jsonl"],
+        upload_window=cdk.Duration.seconds(30),
+    )
     template = Template.from_stack(stack)
+    assert keys_of_rule(template) == [
+        {"wildcard": "queries/*.jsonl"},
+        {"wildcard": "queries/*.gz"},
+    ]
     template.has_resource_properties(
         "AWS::Lambda::EventSourceMapping",
         {
@@ -87,10 +93,8 @@ def test_uploads_are_collected_for_a_window(stack, make_pipeline):
     template.has_resource_properties("AWS::SQS::Queue", {"VisibilityTimeout": 390})
 
 
-def test_the_policy_of_the_queues_is_the_same_with_all_flags(
-    make_stack, context, make_pipeline
-):
-    stack = make_stack({**context, "@aws-cdk/aws-iam:minimizePolicies": True})
+def test_the_policy_of_the_queues_is_the_same_with_all_flags(make_stack):
+    stack = make_stack({"@aws-cdk/aws-iam:minimizePolicies": True})
     BatchSegmentPipeline(
         stack,
         "Segments",
@@ -107,9 +111,8 @@ def test_the_policy_of_the_queues_is_the_same_with_all_flags(
     assert (deny["Effect"], deny["Action"], deny["Sid"]) == ("Deny", "sqs:*", "TlsOnly")
 
 
-def test_the_function_starts_this_state_machine_only(stack, make_pipeline, statements):
-    make_pipeline(start_on_upload=True)
-    found = statements(Template.from_stack(stack), "StartRunRole")
+def test_the_function_starts_this_state_machine_only(template, statements):
+    found = statements(template, "StartRunRole")
     assert [(each["Action"], json.dumps(each["Resource"])[:14]) for each in found] == [
         (
             ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
