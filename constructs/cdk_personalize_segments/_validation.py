@@ -4,8 +4,9 @@ A value that is only known at deployment (a token) passes every check here; the
 run checks it again where it is known.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aws_cdk as cdk
@@ -23,6 +24,10 @@ _EVENTS_OF_PARTS = 2 * 7 * limits.MAX_INPUT_FILES + 200
 _EVENTS_PER_LOOP = 9
 # The shortest wait for a job slot, once waiting takes long.
 _SLOT_WAIT_SECONDS = 240
+
+# The longest batch window of an event source mapping.
+_LONGEST_WINDOW = 300
+_MOST_OF_SUFFIXES = 500
 
 
 def is_token(value: object) -> bool:
@@ -321,6 +326,75 @@ def check_expiration(expiration: cdk.Duration | None, output_bucket: Any) -> Non
         raise ValueError(
             "output_expiration must be whole days, 1 or more, got "
             f"{expiration.to_human_string()}"
+        )
+
+
+def check_uploads(
+    suffixes: Sequence[str] | None,
+    window: cdk.Duration | None,
+    *,
+    start_on_upload: bool,
+) -> None:
+    """Check which uploads start runs, and how long more of them are waited for.
+
+    Args:
+        suffixes: How the names of files end, or None for any.
+        window: How long uploads are collected, or None for the default.
+        start_on_upload: Whether uploads start runs.
+
+    Raises:
+        TypeError: One is of another type.
+        ValueError: One is not allowed, or has no effect.
+    """
+    for name, value in (("upload_suffixes", suffixes), ("upload_window", window)):
+        if value is not None and not start_on_upload:
+            raise ValueError(
+                f"{name} has no effect without start_on_upload=True; add that, or "
+                f"leave {name} out"
+            )
+    if suffixes is not None:
+        _check_suffixes(suffixes)
+    if window is None:
+        return
+    _check_duration_type("upload_window", window)
+    if window.is_unresolved():
+        raise ValueError("upload_window must be known at synth; pass a plain Duration")
+    milliseconds = window.to_milliseconds()
+    if milliseconds % 1000 or not 1000 <= milliseconds <= _LONGEST_WINDOW * 1000:
+        raise ValueError(
+            "upload_window must be whole seconds, from 1 second to "
+            f"{_LONGEST_WINDOW // 60} minutes, which is the most that Lambda waits for "
+            f"messages, got {window.to_human_string()}"
+        )
+
+
+def _check_suffixes(suffixes: Sequence[str]) -> None:
+    wanted = "a list of how file names end, like ['.jsonl', '.jsonl.gz']"
+    if isinstance(suffixes, str) or not isinstance(suffixes, Sequence):
+        raise TypeError(f"upload_suffixes must be {wanted}, got {suffixes!r}")
+    if not suffixes:
+        raise ValueError(
+            "upload_suffixes is empty, so that no upload would start a run; leave it "
+            "out for files of any name"
+        )
+    for each in suffixes:
+        check_type("upload_suffixes", each, str, wanted)
+        if is_token(each):
+            raise ValueError(
+                "upload_suffixes must be known at synth; pass plain strings"
+            )
+        # Escaped, these would do; but nobody names files so.
+        if not each or each.endswith("/") or re.search(r"[*\\]", each):
+            raise ValueError(
+                f"upload_suffixes must be {wanted}, without * and \\ and not ending in "
+                f"'/', got {each!r}"
+            )
+    length = sum(len(json.dumps(each)) for each in suffixes)
+    if length > _MOST_OF_SUFFIXES:
+        raise ValueError(
+            f"upload_suffixes are {length:,} characters long together, and at most "
+            f"{_MOST_OF_SUFFIXES:,} fit into the pattern of an EventBridge rule; leave "
+            "some out"
         )
 
 

@@ -364,6 +364,64 @@ class Access:
             *self._tables("AddRunToTables", "glue:CreatePartition", "glue:GetTable"),
         ]
 
+    def start_run_statements(
+        self, queue_arn: str, state_machine_arn: str
+    ) -> list[iam.PolicyStatement]:
+        """Take what the queue of uploads tells, start runs.
+
+        Args:
+            queue_arn: The queue that tells of uploads.
+            state_machine_arn: The state machine of the pipeline.
+        """
+        return [
+            iam.PolicyStatement(
+                # The three that Lambda asks for, to poll the queue in its name.
+                sid="TakeUploads",
+                actions=[
+                    "sqs:DeleteMessage",
+                    "sqs:GetQueueAttributes",
+                    "sqs:ReceiveMessage",
+                ],
+                resources=[queue_arn],
+            ),
+            iam.PolicyStatement(
+                sid="StartRuns",
+                actions=["states:StartExecution"],
+                resources=[state_machine_arn],
+            ),
+        ]
+
+    def upload_queue_policy(self, rule_arn: str) -> iam.PolicyDocument:
+        """Let a rule send to its queue and its dead letters, over TLS alone.
+
+        A policy of a queue holds for that queue and no other, so it need not be named,
+        and both queues can have this one.
+
+        Args:
+            rule_arn: The rule that tells of uploads.
+        """
+        return iam.PolicyDocument(
+            # Whether statements are merged would be for the app's feature flags to say.
+            minimize=False,
+            statements=[
+                iam.PolicyStatement(
+                    sid="TellOfUploads",
+                    actions=["sqs:SendMessage"],
+                    principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                    resources=["*"],
+                    conditions={"ArnEquals": {"aws:SourceArn": rule_arn}},
+                ),
+                iam.PolicyStatement(
+                    sid="TlsOnly",
+                    effect=iam.Effect.DENY,
+                    actions=["sqs:*"],
+                    principals=[iam.AnyPrincipal()],
+                    resources=["*"],
+                    conditions={"Bool": {"aws:SecureTransport": "false"}},
+                ),
+            ],
+        )
+
     def _tables(self, sid: str, *actions: str) -> list[iam.PolicyStatement]:
         """Let something be done with the tables, if there are any."""
         if self._results_tables is None:

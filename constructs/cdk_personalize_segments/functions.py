@@ -155,6 +155,7 @@ def environment(
     storage: Storage,
     run_prefix: str,
     results_tables: ResultsTables | None,
+    start_on_upload: bool,
 ) -> dict[str, str]:
     """Return the environment variables of a pipeline's functions.
 
@@ -163,6 +164,7 @@ def environment(
         storage: Its buckets and prefixes.
         run_prefix: What the names of its runs start with.
         results_tables: The tables of its results, if it has them.
+        start_on_upload: Whether uploads start runs.
     """
     values = {
         "INPUT_BUCKET": storage.input_bucket.bucket_name,
@@ -176,6 +178,8 @@ def environment(
     }
     if results_tables:
         values["RESULTS_DATABASE"] = results_tables.database_name
+    if start_on_upload:
+        values["START_ON_UPLOAD"] = "true"
     return values
 
 

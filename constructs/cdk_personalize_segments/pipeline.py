@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import aws_cdk as cdk
@@ -30,6 +30,7 @@ from cdk_personalize_segments.storage import (
     input_lifecycle,
     output_lifecycle,
 )
+from cdk_personalize_segments.uploads import DEFAULT_WINDOW, Uploads
 from cdk_personalize_segments.workflow import Workflow
 
 _PREFIX_HASH_LENGTH: Final = 8
@@ -145,6 +146,9 @@ class BatchSegmentPipeline(_Pipeline):
         skip_invalid_lines: bool = False,
         results_table: bool = False,
         allow_any_solution: bool = False,
+        start_on_upload: bool = False,
+        upload_suffixes: Sequence[str] | None = None,
+        upload_window: cdk.Duration | None = None,
         output_expiration: cdk.Duration | None = None,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
         log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
@@ -195,6 +199,14 @@ class BatchSegmentPipeline(_Pipeline):
             allow_any_solution: Whether an execution may name a version of another
                 solution; the permission to look solutions up follows it.
                 Default: only versions of the solution given here.
+            start_on_upload: Whether files that are uploaded beneath the queries prefix
+                start a run over just these files, each version of a file in one run.
+                A bucket that is only imported must send its events to EventBridge,
+                which a warning says. Default: nothing starts by itself.
+            upload_suffixes: How the names of files that start a run end, like
+                `.jsonl`. Default: files of any name do.
+            upload_window: How long after an upload further ones are waited for, to
+                come into the same run; 1 second to 5 minutes. Default: 5 minutes.
             output_expiration: When outputs and results expire, in a bucket that is
                 defined here; whole days, 1 or more. Default: they are kept.
             removal_policy: What becomes of the buckets defined here when they leave
@@ -219,6 +231,7 @@ class BatchSegmentPipeline(_Pipeline):
             ("skip_invalid_lines", skip_invalid_lines),
             ("results_table", results_table),
             ("allow_any_solution", allow_any_solution),
+            ("start_on_upload", start_on_upload),
         ):
             _validation.check_type(name, flag, bool, "True or False")
         for name, bucket in (
@@ -235,6 +248,9 @@ class BatchSegmentPipeline(_Pipeline):
         ):
             _validation.check_prefix(name, prefix)
         _validation.check_expiration(output_expiration, output_bucket)
+        _validation.check_uploads(
+            upload_suffixes, upload_window, start_on_upload=start_on_upload
+        )
         _validation.check_num_results(num_results)
         _validation.check_job_tags(job_tags or {})
         _validation.check_max_failed_queries(max_failed_queries)
@@ -305,6 +321,7 @@ class BatchSegmentPipeline(_Pipeline):
                 storage=storage,
                 run_prefix=run_prefix,
                 results_tables=results_tables,
+                start_on_upload=start_on_upload,
             ),
             log_group=function_logs,
             architecture=architecture or lambda_.Architecture.ARM_64,
@@ -356,6 +373,20 @@ class BatchSegmentPipeline(_Pipeline):
         self._results_tables = results_tables
         self._access = access
         self._functions = functions
+        self._uploads = (
+            Uploads(
+                self,
+                "Upload",
+                factory=factory,
+                access=access,
+                storage=storage,
+                state_machine=self._state_machine,
+                suffixes=upload_suffixes,
+                window=upload_window or DEFAULT_WINDOW,
+            )
+            if start_on_upload
+            else None
+        )
         cdk.CfnOutput(
             self,
             "StateMachineArn",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_glue.client import GlueClient
     from mypy_boto3_personalize.client import PersonalizeClient
     from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_stepfunctions.client import SFNClient
 
 # So many small objects are read at once, and as many written: most of their time is
 # waiting.
@@ -67,6 +68,12 @@ def s3() -> "S3Client":
 def glue() -> "GlueClient":
     """Return a client of Glue that outlasts throttling."""
     return cast("GlueClient", _client("glue", _PATIENT))
+
+
+@cache
+def stepfunctions() -> "SFNClient":
+    """Return a client of Step Functions that outlasts throttling."""
+    return cast("SFNClient", _client("stepfunctions", _PATIENT))
 
 
 @cache

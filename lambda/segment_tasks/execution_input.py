@@ -4,17 +4,21 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from . import arns, limits
+from . import arns, limits, uploads
 from .failures import InvalidInput
+from .uploads import Upload
 
 RESUME: Final = "resume"
+QUERIES: Final = "queries"
+FILES: Final = "files"
 KEYS: Final = (
-    "queries",
+    QUERIES,
     "numResults",
     "filterArn",
     "solutionVersionArn",
     "tags",
     RESUME,
+    FILES,
 )
 
 
@@ -22,9 +26,11 @@ class Request(NamedTuple):
     """What an execution asks for, with the pipeline's defaults filled in.
 
     None stands for all query files, no filter, the default version, no run to resume.
+    Files are uploaded ones; None where the execution says nothing of them.
     """
 
     queries: str | None
+    files: list[Upload] | None
     num_results: int
     filter_arn: str | None
     solution_version_arn: str | None
@@ -52,7 +58,8 @@ def read(given: object, defaults: Mapping[str, Any], run_prefix: str) -> Request
     values = {key: value for key, value in given.items() if value is not None}
     resume = _resume(values, run_prefix)
     return Request(
-        queries=_queries(values.get("queries")),
+        queries=_queries(values.get(QUERIES)),
+        files=_files(values),
         num_results=_num_results(values, defaults),
         filter_arn=_filter(values, defaults),
         solution_version_arn=_solution_version(values, defaults),
@@ -93,6 +100,34 @@ def _queries(value: object) -> str | None:
         "In the execution input, queries must be the key of a query file or the name "
         f"of a folder of them, got {value!r}; leave it out to use all query files."
     )
+
+
+def _files(values: Mapping[str, Any]) -> list[Upload] | None:
+    if FILES not in values:
+        return None
+    given = values[FILES]
+    if QUERIES in values:
+        raise InvalidInput(
+            f"The execution input has {FILES} together with {QUERIES}; {FILES} names "
+            f"uploaded versions, {QUERIES} whatever is there: give one of them."
+        )
+    if not isinstance(given, list) or not given:
+        raise InvalidInput(
+            f"In the execution input, {FILES} must be a list of uploaded files, as "
+            f"start_on_upload makes it, got {given!r}; to read a file or folder as it "
+            f"is, give {QUERIES} instead."
+        )
+    if len(given) > limits.MAX_QUERY_FILES:
+        raise InvalidInput(
+            f"In the execution input, {FILES} must name at most "
+            f"{limits.MAX_QUERY_FILES:,} files, got {len(given):,}."
+        )
+    for number, each in enumerate(given, start=1):
+        _refuse(
+            f"In the execution input, file {number} of {FILES}", uploads.problem(each)
+        )
+    # The same one twice is one.
+    return list(dict.fromkeys(map(uploads.of_input, given)))
 
 
 # The pipeline's own values may be known at deployment only, hence unchecked until now.

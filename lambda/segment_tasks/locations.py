@@ -61,6 +61,7 @@ class Locations:
         self.output_prefix = values["OUTPUT_PREFIX"]
         self.results_prefix = values["RESULTS_PREFIX"]
         self.run_prefix = values["RUN_PREFIX"]
+        self.starts_on_upload = "START_ON_UPLOAD" in values
 
     def input_folder(self, run: str) -> str:
         """Return the folder that holds what Personalize reads, nothing else."""
@@ -77,6 +78,10 @@ class Locations:
     def plan(self, run: str) -> str:
         """Return the key that commits a run's prepared input."""
         return self.plan_folder(run) + "plan.json"
+
+    def claim(self, name: str) -> str:
+        """Return the key of the claim of an uploaded file."""
+        return f"{self.input_prefix}{self.run_prefix}.uploads/{name}.json"
 
     def part_index(self, run: str, part: int) -> str:
         """Return the key of the index that says where a part's queries came from."""

@@ -19,6 +19,9 @@ CHUNK_BYTES: Final = 1024 * 1024
 _PART_BYTES: Final = 8 * 1024 * 1024
 # How often in a row a broken connection is taken up again without any progress.
 _MAX_RESUMPTIONS: Final = 5
+# Others write or delete the object at the same moment.
+_CONFLICTS: Final = frozenset({"ConditionalRequestConflict", "NoSuchKey"})
+_MAX_CONFLICTS: Final = 10
 _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "PreconditionFailed"})
 # Level 6 of zlib, and a gzip header, whose time stamp is 0: the same data is always the
 # same bytes. Rows are like their neighbours and nothing else, so that a window of 1 KB
@@ -226,6 +229,31 @@ def put(bucket: str, key: str, data: bytes, content_type: str) -> None:
         clients.s3().put_object(
             Bucket=bucket, Key=key, Body=data, ContentType=content_type
         )
+
+
+def create(bucket: str, key: str, data: bytes, content_type: str) -> bool:
+    """Write an object unless there is one; tell whether it was written.
+
+    Of several who try at once, one writes it.
+    """
+    for attempt in range(1, _MAX_CONFLICTS + 1):
+        try:
+            with refusals_named(uri(bucket, key)):
+                clients.s3().put_object(
+                    Bucket=bucket,
+                    Key=key,
+                    Body=data,
+                    ContentType=content_type,
+                    IfNoneMatch="*",
+                )
+        except ClientError as error:
+            if code(error) == "PreconditionFailed":
+                return False
+            if code(error) not in _CONFLICTS or attempt == _MAX_CONFLICTS:
+                raise
+        else:
+            return True
+    raise AssertionError  # pragma: no cover
 
 
 def read_json(bucket: str, key: str) -> Any | None:  # noqa: ANN401

@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any, Final
 
 from . import execution_input, limits, models, objects, plans, run_outputs, sources
+from .claims import Claims, named
 from .dealing import Deal, too_large
 from .execution_input import Request
 from .failures import AccessDenied, InvalidInput, RunFailure, counted, describe
@@ -26,8 +27,6 @@ _log = logging.getLogger(__name__)
 _RESERVE_SECONDS: Final = 120
 # Whoever has so many times more lines than a run takes is told without all of them.
 _FAR: Final = 2
-# So many files are named in a note.
-_NAMED: Final = 20
 
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
@@ -51,6 +50,7 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     except AccessDenied:
         raise
     except RunFailure as failure:
+        preparation.claims.give_back()
         error = type(failure).__name__
         _log.warning("Input refused", extra={"run": name, "error": error})
         run = {**_unprepared(name), "invalidLines": preparation.invalid_lines}
@@ -67,6 +67,7 @@ class _Preparation:
     ) -> None:
         self.name = run_of(places, event["execution"])
         self.invalid_lines: dict[str, Any] | None = None
+        self.claims = Claims(places, self.name)
         self._input = event["input"]
         self._defaults: dict[str, Any] = event["defaults"]
         self._context = context
@@ -74,6 +75,7 @@ class _Preparation:
         self._sources: list[dict[str, Any]] = []
         self._doubts: Counter[str] = Counter()
         self._unread: list[str] = []
+        self._uploaded = False
 
     def plan(self) -> dict[str, Any]:
         """Prepare the input, and commit it."""
@@ -87,14 +89,14 @@ class _Preparation:
         placeholders = models.filter_placeholders(request.filter_arn, version)
         deal = Deal(version.recipe, request.num_results)
         with PartsWriter(places, self.name, deal) as parts:
-            self._read(request.queries, version.recipe, placeholders, deal, parts)
+            self._read(request, version.recipe, placeholders, deal, parts)
             parts.finish()
         run = self._run(request, version, deal)
         return plans.write(places, run, deal.parts, self._sources, self._notes())
 
     def _read(
         self,
-        asked: str | None,
+        request: Request,
         recipe: str,
         placeholders: frozenset[str],
         deal: Deal,
@@ -102,7 +104,7 @@ class _Preparation:
     ) -> None:
         """Check all query files, and deal out their queries."""
         skip = self._defaults["skipInvalidLines"]
-        files = sources.find(asked, self._places)
+        files = self._files(request)
         invalid = InvalidLines(self._places, self.name)
         try:
             with invalid:
@@ -113,6 +115,8 @@ class _Preparation:
         self.invalid_lines = invalid.summary(skipped=skip)
         if invalid.count and not (skip and deal.lines):
             raise invalid.refusal()
+        if not self._sources:
+            raise NothingToDo(self.claims.nothing_left())
         if not deal.lines:
             first = uri(self._places.input_bucket, self._sources[0]["key"])
             raise InvalidInput(
@@ -122,6 +126,16 @@ class _Preparation:
             )
         if problem := deal.problem():
             raise InvalidInput(problem)
+
+    def _files(self, request: Request) -> list[objects.Version]:
+        if request.files is None:
+            found = sources.find(request.queries, self._places)
+            if self._places.starts_on_upload:
+                self.claims.take_too(found)
+            return found
+        self._uploaded = True
+        sources.check_uploads(request.files, self._places)
+        return self.claims.take(request.files)
 
     def _read_files(
         self,
@@ -141,8 +155,15 @@ class _Preparation:
         with closing(sources.opened(bucket, files)) as opened:
             for each in opened:
                 before = deal.lines
-                source = _Source(bucket, each, self._context)
                 key = each.version.key
+                try:
+                    source = _Source(bucket, each, self._context)
+                except FileNotFoundError:
+                    if not self._uploaded:
+                        raise _gone(uri(bucket, key)) from None
+                    # Also where it is the newest: another run reads what replaced it.
+                    self.claims.miss(key)
+                    continue
                 for found in read(source.chunks(), recipe, placeholders, weigh):
                     if isinstance(found, Bad):
                         invalid.add(key, found.line, found.problems)
@@ -193,6 +214,7 @@ class _Preparation:
             for each in self._sources
             if not each["queries"]
         ]
+        notes += self.claims.notes()
         if self.invalid_lines:
             count = self.invalid_lines["count"]
             notes.append(
@@ -200,11 +222,9 @@ class _Preparation:
                 f"in {self.invalid_lines['location']}."
             )
         if self._unread:
-            more = len(self._unread) - _NAMED
             notes.append(
                 "Skipped from the line named on to the end, since the file is none of "
-                f"queries or is damaged: {'; '.join(self._unread[:_NAMED])}"
-                f"{f'; and {more:,} more' if more > 0 else ''}."
+                f"queries or is damaged: {named(self._unread)}."
             )
         for doubt, count in self._doubts.items():
             notes.append(
@@ -223,16 +243,7 @@ class _Source:
         self._context = context
         self._digest = hashlib.sha256()
         self._read = 0
-        try:
-            self._reader = source.open()
-        except FileNotFoundError:
-            raise self._gone() from None
-
-    def _gone(self) -> InvalidInput:
-        return InvalidInput(
-            f"The query file {self._location} was changed or deleted while the run "
-            "read the query files; start again."
-        )
+        self._reader = source.open()
 
     def chunks(self) -> Iterator[bytes]:
         try:
@@ -248,7 +259,7 @@ class _Source:
                 self._read += len(chunk)
                 yield chunk
         except FileNotFoundError:
-            raise self._gone() from None
+            raise _gone(self._location) from None
 
     def record(self, queries: int) -> dict[str, Any]:
         # Of a file that is none of queries only the first lines are read.
@@ -261,6 +272,13 @@ class _Source:
             "bytes": self._reader.size,
             "queries": queries,
         }
+
+
+def _gone(location: str) -> InvalidInput:
+    return InvalidInput(
+        f"The query file {location} was changed or deleted while the run read the "
+        "query files; start again."
+    )
 
 
 def _check_far(lines: int) -> None:

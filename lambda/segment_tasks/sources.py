@@ -12,6 +12,7 @@ from .clients import S3_AT_ONCE
 from .failures import InvalidInput
 from .locations import Locations, uri
 from .objects import ObjectReader, Version
+from .uploads import Upload
 
 # Files of up to this size are fetched whole, before it is their turn.
 _SMALL_BYTES: Final = 1024 * 1024
@@ -50,6 +51,20 @@ def _held(open_it: Callable[[], ObjectReader]) -> ObjectReader:
     reader = open_it()
     reader.hold()
     return reader
+
+
+def check_uploads(uploads: list[Upload], places: Locations) -> None:
+    """Check that uploaded files are where query files lie.
+
+    Raises:
+        InvalidInput: One is elsewhere.
+    """
+    for each in uploads:
+        if not each.key.startswith(places.queries_prefix) or each.key.endswith("/"):
+            raise InvalidInput(
+                "In the execution input, files must name files beneath "
+                f"{uri(places.input_bucket, places.queries_prefix)}, got {each.key!r}."
+            )
 
 
 def find(asked: str | None, places: Locations) -> list[Version]:

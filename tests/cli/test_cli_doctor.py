@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from cdk_personalize_segments.cli import doctor
 from cdk_personalize_segments.cli.account import Account
 from cdk_personalize_segments.cli.checks import Verdict, guarded
+from cdk_personalize_segments.cli.errors import CliError
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -330,3 +331,23 @@ def test_smoke_needs_a_query(on_items):
     result = on_items("doctor", "--smoke")
     assert result.exit_code == 1
     assert "Error: --smoke and --query go together" in result.output
+
+
+def test_a_bucket_that_tells_of_no_upload_is_found(items):
+    assert list(doctor._uploads(items)) == []
+    items.places.starts_on_upload = True
+    with pytest.raises(CliError, match="does not send its events to Amazon EventB"):
+        list(doctor._uploads(items))
+    bucket = items.places.input_bucket
+
+    def configure(**configuration):
+        items.account.s3.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration=configuration
+        )
+
+    configure(EventBridgeConfiguration={})
+    try:
+        [check] = doctor._uploads(items)
+    finally:
+        configure()
+    assert check.detail == f"{bucket} tells EventBridge of its objects"

@@ -416,3 +416,26 @@ def test_progress_on_a_terminal_is_a_bar(items, monkeypatch):
         shown.show(snapshot(items))
     assert "Personalize works on the job (CREATE IN_PROGRESS)" in written.getvalue()
     assert "━" in written.getvalue()
+
+
+def test_a_run_that_had_nothing_to_do_is_told_by_every_command(
+    on_items, items, environment
+):
+    gone = {"key": "queries/gone", "versionId": "x", "etag": "e", "size": 3}
+    execution = environment.run(items.state_machine_arn, {"files": [gone]})
+    run, reason = execution.output["run"], "expired: queries/gone."
+    status = on_items("status", run)
+    assert status.exit_code == 0
+    assert f"Run {run} had nothing to do: None of" in status.output
+    assert reason in status.output
+    told = json.loads(on_items("status", run, "--json").output)
+    assert told["output"]["nothingToDo"].endswith(reason)
+    line = next(each for each in on_items("list").output.splitlines() if run in each)
+    assert "SUCCEEDED: nothing to do" in line
+    [listed] = json.loads(on_items("list", "--most", 1, "--json").output)
+    assert (listed["run"], listed["queries"]) == (run, None)
+    assert listed["nothingToDo"].endswith(reason)
+    for command in ("show", "fetch"):
+        result = on_items(command, run)
+        assert result.exit_code == 1
+        assert f"The run {run} had nothing to do, so it has no" in result.output

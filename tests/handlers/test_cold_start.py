@@ -1,5 +1,6 @@
 """How much a function's start costs, beside that of a bare client."""
 
+import json
 import os
 import shutil
 import statistics
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import segment_tasks
-from segment_tasks import clients
+from segment_tasks import clients, start_run
 
 # What each function makes when it is first called.
 CLIENTS = {
@@ -19,6 +20,7 @@ CLIENTS = {
     "poll_job": ("personalize_once",),
     "collect": ("s3",),
     "finish": ("s3",),
+    "start_run": ("stepfunctions",),
 }
 BARE = "import boto3; boto3.client('personalize')"
 MOST = 1.25
@@ -81,6 +83,16 @@ def note_calls(monkeypatch, made):
             monkeypatch.setattr(clients, name, noting)
 
 
+def start_run_of_nothing(monkeypatch):
+    monkeypatch.setenv(
+        "STATE_MACHINE_ARN", "arn:aws:states:us-east-1:123456789012:stateMachine:none"
+    )
+    told = {"key": "queries/a", "etag": "e", "size": 1, "sequencer": "1"}
+    record = {"messageId": "1", "body": json.dumps(told)}
+    # There is no such machine.
+    assert start_run.handler({"Records": [record]}, None)["batchItemFailures"]
+
+
 @pytest.mark.parametrize("task", CLIENTS)
 def test_what_is_measured_is_what_a_function_makes(
     cloud, monkeypatch, answer_line, task
@@ -96,5 +108,6 @@ def test_what_is_measured_is_what_a_function_makes(
         "poll_job": lambda: cloud.poll(run, job, "2026-01-05T06:05:00Z"),
         "collect": lambda: cloud.collect(run, job),
         "finish": lambda: cloud.finish(run, job),
+        "start_run": lambda: start_run_of_nothing(monkeypatch),
     }[task]()
     assert made == set(CLIENTS[task])

@@ -870,6 +870,7 @@ def messaging_cases(around: Around) -> dict[str, Case]:
         "FunctionName": around.function,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "MaximumBatchingWindowInSeconds": 30,
+        "ScalingConfig": {"MaximumConcurrency": 2},
     }
     changed_mapping = {
         "EventSourceArn": queues[0],

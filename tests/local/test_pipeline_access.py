@@ -30,6 +30,7 @@ def pipeline(aws, version, deploy):
                 stack,
                 "P",
                 solution_version=SolutionVersion.latest_of(version.rpartition("/")[0]),
+                start_on_upload=True,
             )
         },
     ).values()
@@ -50,7 +51,15 @@ def names(list_all, pipeline, version):
         if "CreateJob" in each["FunctionName"] and "Access" in each["FunctionName"]
     ]
     variables = create["Environment"]["Variables"]
+    queues = {
+        name: next(each for each in list_all("sqs", "list_queues") if name in each)
+        for name in ("Access-PUploadQueue", "Access-PUploadDeadLetters")
+    }
     return {
+        "uploads": queues["Access-PUploadQueue"],
+        "dead-letters": queues["Access-PUploadDeadLetters"],
+        "machine": pipeline.state_machine_arn,
+        "other-machine": pipeline.state_machine_arn + "-2",
         "in": pipeline.input_bucket,
         "out": pipeline.output_bucket,
         "own-job": SEGMENT_JOB.format(f"{variables['RUN_PREFIX']}-x"),
@@ -81,6 +90,15 @@ def client_as(aws, list_all, names):
 def s3(method, bucket, key=None, **more):
     where = {"Prefix": key} if method.startswith("list") else {"Key": key}
     return ("s3", method, {"Bucket": bucket, **where, **more})
+
+
+def sqs(method, queue, **parameters):
+    return ("sqs", method, {"QueueUrl": queue, **parameters})
+
+
+def start_execution(machine):
+    given = {"stateMachineArn": machine, "input": '{"files": []}'}
+    return ("stepfunctions", "start_execution", given)
 
 
 def personalize(method, **parameters):
@@ -119,6 +137,8 @@ ALLOWED = [
     ("FinishRole", s3("get_object", "in", "input/RUN.plan/a")),
     ("FinishRole", s3("get_object", "out", "results/RUN/a")),
     ("FinishRole", s3("put_object", "out", "results/RUN/d", Body=b"x")),
+    ("UploadStartRunRole", sqs("receive_message", "uploads")),
+    ("UploadStartRunRole", start_execution("machine")),
     ("ServiceRole", s3("get_object", "in", "input/RUN/a")),
     ("ServiceRole", s3("list_objects_v2", "in", "input/RUN/")),
     ("ServiceRole", s3("put_object", "out", "output/RUN/b", Body=b"x")),
@@ -168,6 +188,10 @@ DENIED_CALLS = [
     ("FinishRole", s3("get_object", "out", "output/RUN/a")),
     ("FinishRole", s3("put_object", "in", "input/RUN.plan/b", Body=b"x")),
     ("FinishRole", s3("delete_object", "out", "results/RUN/a")),
+    ("UploadStartRunRole", sqs("send_message", "uploads", MessageBody="x")),
+    ("UploadStartRunRole", sqs("receive_message", "dead-letters")),
+    ("UploadStartRunRole", start_execution("other-machine")),
+    ("UploadStartRunRole", s3("get_object", "in", "queries/a")),
     ("ServiceRole", s3("get_object", "in", "queries/a")),
     ("ServiceRole", s3("put_object", "in", "input/RUN/b", Body=b"x")),
     ("ServiceRole", s3("list_objects_v2", "in", "queries/")),
@@ -225,6 +249,34 @@ def test_the_input_bucket_s_policy_keeps_other_accounts_jobs_out(aws, pipeline):
         assert condition["ArnLikeIfExists"] == {
             "aws:SourceArn": "arn:aws:personalize:us-east-1:123456789012:*"
         }
+
+
+def test_no_other_rule_tells_of_uploads(aws, names):
+    events, client = aws.client("events"), aws.client("sqs")
+    refused = client.create_queue(QueueName="access-refused")["QueueUrl"]
+    uploads, letters = (
+        client.get_queue_attributes(QueueUrl=each, AttributeNames=["QueueArn"])[
+            "Attributes"
+        ]["QueueArn"]
+        for each in (names["uploads"], refused)
+    )
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": letters,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    client.set_queue_attributes(QueueUrl=refused, Attributes={"Policy": policy})
+    events.put_rule(Name="access-other", EventPattern='{"source": ["access"]}')
+    target = {"Id": "Queue", "Arn": uploads, "DeadLetterConfig": {"Arn": letters}}
+    events.put_targets(Rule="access-other", Targets=[target])
+    events.put_events(Entries=[{"Source": "access", "DetailType": "x", "Detail": "{}"}])
+    aws.clock.settle()
+    [message] = client.receive_message(QueueUrl=refused, MessageAttributeNames=["All"])[
+        "Messages"
+    ]
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
 
 
 def _answer(client_as, names, role, call):

@@ -126,6 +126,7 @@ def test_handlers_import_the_standard_library_and_boto3_only():
     allowed = set(sys.stdlib_module_names) | {"boto3", "botocore", "segment_tasks"}
     # For type checkers only: the runtime has no stubs.
     allowed |= {"mypy_boto3_glue", "mypy_boto3_personalize", "mypy_boto3_s3"}
+    allowed |= {"mypy_boto3_stepfunctions"}
     for source in SOURCES:
         for module in _absolute_imports(source):
             assert module in allowed, f"{source.name} imports {module}"

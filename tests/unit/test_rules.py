@@ -28,6 +28,7 @@ def customised(stack):
         stack,
         "Segments",
         solution_version=SolutionVersion.from_arn(version),
+        start_on_upload=True,
         input_bucket=s3.Bucket.from_bucket_name(stack, "Theirs", "their-bucket"),
         output_expiration=cdk.Duration.days(90),
         job_tags={"team": "crm"},

@@ -115,6 +115,7 @@ def _pipeline_checks(pipeline: Pipeline) -> Iterator[Check]:
         ("input bucket", access.input_bucket),
         ("output bucket", access.output_bucket),
         ("query files", lambda: _query_files(pipeline)),
+        ("uploads", lambda: _uploads(pipeline)),
     )
     for what, check in checks:
         yield from guarded(what, check)
@@ -139,6 +140,20 @@ def _functions(pipeline: Pipeline) -> Iterator[Check]:
             )
     detail = f"{len(pipeline.functions)} functions can be called"
     yield Check(Verdict.OK, "functions", detail)
+
+
+def _uploads(pipeline: Pipeline) -> Iterator[Check]:
+    """Check that the bucket tells of uploads, where those start runs."""
+    if not pipeline.places.starts_on_upload:
+        return
+    bucket = pipeline.places.input_bucket
+    told = pipeline.account.s3.get_bucket_notification_configuration(Bucket=bucket)
+    if "EventBridgeConfiguration" not in told:
+        raise CliError(
+            f"the bucket {bucket} does not send its events to Amazon EventBridge, so "
+            "uploads start no runs; switch that on among its event notifications"
+        )
+    yield Check(Verdict.OK, "uploads", f"{bucket} tells EventBridge of its objects")
 
 
 def _solution_version(pipeline: Pipeline) -> Iterator[Check]:

@@ -55,14 +55,16 @@ def _told(pipeline: Pipeline, execution: Mapping[str, Any]) -> dict[str, Any]:
         "startedAt": execution["startDate"],
         "finishedAt": execution.get("stopDate"),
         **{key: output.get(key) for key in _COUNTS},
+        "nothingToDo": output.get("nothingToDo"),
     }
 
 
 def _row(run: Mapping[str, Any]) -> tuple[str, ...]:
     ended = run["finishedAt"]
+    more = run["error"] or ("nothing to do" if run["nothingToDo"] else None)
     return (
         run["run"],
-        f"{run['status']}: {run['error']}" if run["error"] else run["status"],
+        f"{run['status']}: {more}" if more else run["status"],
         screen.moment(run["startedAt"]),
         screen.duration(ended - run["startedAt"]) if ended else "",
         *("" if run[key] is None else f"{run[key]:,}" for key in _COUNTS),

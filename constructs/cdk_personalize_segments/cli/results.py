@@ -83,6 +83,11 @@ def manifest_of(pipeline: Pipeline, run: str) -> Mapping[str, Any]:
             f"{snapshot.run}` shows how far it is."
         )
     found = manifest(pipeline, snapshot.run)
+    nothing = (snapshot.output or {}).get("nothingToDo")
+    if found is None and nothing:
+        raise CliError(
+            f"The run {snapshot.run} had nothing to do, so it has no results: {nothing}"
+        )
     if found is None:
         places = pipeline.places
         where = locations.uri(places.output_bucket, places.results_folder(snapshot.run))

@@ -141,7 +141,7 @@ LAMBDA: Final = _operations("""
     AddPermission: Action FunctionName Principal SourceAccount SourceArn StatementId
     CreateAlias: Description FunctionName FunctionVersion Name
     CreateEventSourceMapping: BatchSize Enabled EventSourceArn FunctionName
-        FunctionResponseTypes MaximumBatchingWindowInSeconds
+        FunctionResponseTypes MaximumBatchingWindowInSeconds ScalingConfig
     CreateFunction: Architectures Code Description Environment EphemeralStorage
         FunctionName Handler LoggingConfig MemorySize PackageType Publish Role Runtime
         Tags Timeout TracingConfig
@@ -164,7 +164,7 @@ LAMBDA: Final = _operations("""
     UntagResource: Resource TagKeys
     UpdateAlias: Description FunctionName FunctionVersion Name
     UpdateEventSourceMapping: BatchSize Enabled FunctionName FunctionResponseTypes
-        MaximumBatchingWindowInSeconds UUID
+        MaximumBatchingWindowInSeconds ScalingConfig UUID
     UpdateFunctionCode: Architectures FunctionName Publish S3Bucket S3Key
         S3ObjectVersion ZipFile
     UpdateFunctionConfiguration: Description Environment EphemeralStorage FunctionName

@@ -11,6 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.sqs import models as moto_sqs
 
+from cdk_personalize_segments.local.messaging.event_source_mappings import _Poller
+
 from .conftest import allowing, new_name
 
 EVENTS = "events.amazonaws.com"
@@ -593,6 +595,29 @@ def test_a_full_batch_waits_for_nothing(aws, new_queue, map_queue, batches):
     assert [round(each) for each in late] == [0, 0, 300]
 
 
+def test_no_more_batches_than_allowed_are_worked_on_at_once(
+    aws, new_queue, map_queue, batches, monkeypatch
+):
+    invoke, working, seen = _Poller._invoke, [], []
+
+    def watched(poller, batch):
+        working.append(batch)
+        seen.append(len(working))
+        time.sleep(0.05)
+        working.remove(batch)
+        return invoke(poller, batch)
+
+    monkeypatch.setattr(_Poller, "_invoke", watched)
+    queue, client = new_queue(VisibilityTimeout="360"), aws.client("sqs")
+    map_queue(queue, BatchSize=1, ScalingConfig={"MaximumConcurrency": 2})
+    with aws.clock.busy():
+        for each in range(6):
+            client.send_message(QueueUrl=queue.url, MessageBody=str(each))
+    aws.clock.settle()
+    assert sorted(bodies for _, bodies in batches()) == [[str(n)] for n in range(6)]
+    assert max(seen) <= 2
+
+
 def test_only_the_items_that_failed_come_again(aws, new_queue, map_queue, batches):
     letters, client = new_queue(), aws.client("sqs")
     queue = new_queue(
@@ -689,7 +714,7 @@ def test_a_message_is_taken_as_soon_as_it_is_made_visible(
     [
         ({"BatchSize": 11}, "greater than 0 if maximum batch"),
         ({"FilterCriteria": {"Filters": [{"Pattern": "{}"}]}}, "FilterCriteria"),
-        ({"ScalingConfig": {"MaximumConcurrency": 2}}, "ScalingConfig"),
+        ({"ScalingConfig": {"MaximumConcurrency": 1001}}, "from 2 to 1000"),
         ({"EventSourceArn": "arn:aws:kinesis:us-east-1:1:stream/s"}, "queues are"),
         ({"EventSourceArn": "arn:aws:sqs:us-east-1:123456789012:no"}, "not exist"),
     ],

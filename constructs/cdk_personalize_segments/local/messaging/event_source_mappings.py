@@ -37,6 +37,7 @@ _SETTINGS: Final = frozenset(
         "FunctionName",
         "FunctionResponseTypes",
         "MaximumBatchingWindowInSeconds",
+        "ScalingConfig",
         "Tags",
     }
 )
@@ -45,6 +46,7 @@ _ADDED: Final = frozenset({"AccountId", "FunctionArn", "RegionName"})
 _MOST_WITHOUT_WINDOW: Final = 10
 _LONGEST_WINDOW: Final = 300
 _LARGEST_BATCH: Final = 6 * 1024 * 1024
+_CONCURRENCY: Final = (2, 1000)
 _ATTRIBUTES: Final = {
     "ApproximateFirstReceiveTimestamp": "approximate_first_receive_timestamp",
     "ApproximateReceiveCount": "approximate_receive_count",
@@ -183,7 +185,10 @@ class _Poller:
         self._arrived.set()
 
     async def _poll(self) -> None:
+        most = (self._mapping.scaling_config or {}).get("MaximumConcurrency")
         while True:
+            while most and len(self._under_way) >= most:
+                await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
             batch = await self._collect()
             # The next batch does not wait for this one.
             task = asyncio.ensure_future(self._process(batch))
@@ -197,7 +202,8 @@ class _Poller:
         ends: float | None = None
         while True:
             self._arrived.clear()
-            # What is sent at one instant comes in one batch.
+            # What is sent at one instant comes in one batch. Nothing works then: so
+            # there is one batch at a time, and no bound of concurrency is exceeded.
             await self._aws.clock.lull()
             if self._fill(batch):
                 return batch
@@ -335,8 +341,21 @@ def _check_sizes(settings: Mapping[str, Any]) -> None:
             "Maximum batch window in seconds must be greater than 0 if maximum batch "
             f"size is greater than {_MOST_WITHOUT_WINDOW}"
         )
+    _check_scaling(settings.get("ScalingConfig") or {})
     types = set(settings.get("FunctionResponseTypes") or [])
     if types - {"ReportBatchItemFailures"}:
         raise InvalidParameterValueException(
             f"FunctionResponseTypes may be ReportBatchItemFailures, not {types}"
+        )
+
+
+def _check_scaling(scaling: Mapping[str, Any]) -> None:
+    unknown = sorted(set(scaling) - {"MaximumConcurrency"})
+    if unknown:
+        raise NotImplementedError(f"a ScalingConfig with {', '.join(unknown)}")
+    least, most = _CONCURRENCY
+    concurrency = scaling.get("MaximumConcurrency")
+    if concurrency is not None and not least <= concurrency <= most:
+        raise InvalidParameterValueException(
+            f"MaximumConcurrency must be from {least} to {most}"
         )

@@ -42,6 +42,7 @@ _MAPPING: Final = (
     "FunctionName",
     "FunctionResponseTypes",
     "MaximumBatchingWindowInSeconds",
+    "ScalingConfig",
 )
 # What a setting of a mapping is when a template no longer has it.
 _MAPPING_DEFAULTS: Final[Mapping[str, Any]] = {
@@ -49,6 +50,7 @@ _MAPPING_DEFAULTS: Final[Mapping[str, Any]] = {
     "Enabled": True,
     "FunctionResponseTypes": [],
     "MaximumBatchingWindowInSeconds": 0,
+    "ScalingConfig": {},
 }
 
 
@@ -343,7 +345,13 @@ class EventSourceMapping(ResourceType):
     """AWS::Lambda::EventSourceMapping, of a queue."""
 
     type = "AWS::Lambda::EventSourceMapping"
-    honoured = frozenset({"EventSourceArn", *_MAPPING})
+    honoured = frozenset(
+        {
+            "EventSourceArn",
+            *(name for name in _MAPPING if name != "ScalingConfig"),
+            "ScalingConfig.MaximumConcurrency",
+        }
+    )
     replaced_on = frozenset({"EventSourceArn"})
 
     def create(self, place: Place, logical_id: str, new: Properties) -> str:
