@@ -7,7 +7,7 @@ would only lengthen the start of a function.
 import gc
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import botocore.session
 from botocore.config import Config
@@ -36,6 +36,32 @@ _ONCE: Final = Config(
     connect_timeout=5,
     read_timeout=20,
 )
+# Beside those two calls, there are seconds left to put an event.
+_BRIEF: Final = Config(
+    retries={"mode": "standard", "total_max_attempts": 1},
+    connect_timeout=2,
+    read_timeout=5,
+)
+
+
+class EventsClient(Protocol):
+    """What is used of a client of EventBridge."""
+
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        """Put events on a bus."""
+
+
+class SNSClient(Protocol):
+    """What is used of a client of SNS."""
+
+    def publish(
+        self,
+        *,
+        TopicArn: str,  # noqa: N803
+        Subject: str,  # noqa: N803
+        Message: str,  # noqa: N803
+    ) -> dict[str, Any]:
+        """Publish a message."""
 
 
 @cache
@@ -67,6 +93,24 @@ def s3() -> "S3Client":
 def glue() -> "GlueClient":
     """Return a client of Glue that outlasts throttling."""
     return cast("GlueClient", _client("glue", _PATIENT))
+
+
+@cache
+def events() -> EventsClient:
+    """Return a client of EventBridge that outlasts throttling."""
+    return cast("EventsClient", _client("events", _PATIENT))
+
+
+@cache
+def events_once() -> EventsClient:
+    """Return a client of EventBridge that gives up soon."""
+    return cast("EventsClient", _client("events", _BRIEF))
+
+
+@cache
+def sns() -> SNSClient:
+    """Return a client of SNS that outlasts throttling."""
+    return cast("SNSClient", _client("sns", _PATIENT))
 
 
 @cache
