@@ -387,9 +387,7 @@ class Access:
 
     # --- Notices and events ---
 
-    def notify_statements(
-        self, topic: sns.ITopic | None
-    ) -> list[iam.PolicyStatement]:
+    def notify_statements(self, topic: sns.ITopic | None) -> list[iam.PolicyStatement]:
         """Read the manifests, put events of ends, publish to the topic.
 
         Listing also lets S3 answer that there is no manifest, not that it is denied.
@@ -406,9 +404,7 @@ class Access:
                 ],
             ),
             _list("ListResults", storage.output_bucket, storage.results_prefix),
-            self._put_events(
-                "PutEndsOfRuns", run_events.SUCCEEDED, run_events.FAILED
-            ),
+            self._put_events("PutEndsOfRuns", run_events.SUCCEEDED, run_events.FAILED),
         ]
         if topic is None:
             return statements
@@ -465,14 +461,14 @@ class Access:
         principal = publisher.grant_principal
         publish = iam.PolicyStatement(
             sid="PublishNotices",
-            principals=[cast("iam.IPrincipal", principal)],
+            principals=[principal],
             actions=["sns:Publish"],
             resources=[topic.topic_arn],
         )
         # In a key's policy, the resource is the key.
         use_key = iam.PolicyStatement(
             sid="UseTopicKey",
-            principals=[cast("iam.IPrincipal", principal)],
+            principals=[principal],
             actions=["kms:Decrypt", _DATA_KEYS],
             resources=["*"],
         )

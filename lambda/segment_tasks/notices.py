@@ -77,9 +77,7 @@ def console_link(execution_arn: str) -> str:
     """Return the address of an execution in the console of its partition."""
     _, partition, _, region, *_ = execution_arn.split(":")
     host = _CONSOLES.get(partition, f"https://{region}.console.aws.amazon.com")
-    return (
-        f"{host}/states/home?region={region}#/v2/executions/details/{execution_arn}"
-    )
+    return f"{host}/states/home?region={region}#/v2/executions/details/{execution_arn}"
 
 
 def _but(detail: Mapping[str, Any]) -> str:

@@ -143,9 +143,7 @@ def _manifest(places: Locations, run: str) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def _recorded(
-    record: Mapping[str, Any], places: Locations, run: str
-) -> dict[str, Any]:
+def _recorded(record: Mapping[str, Any], places: Locations, run: str) -> dict[str, Any]:
     job = record["job"] or {}
     # Without input that was prepared, or output, zeros would be no counts.
     prepared, collected = bool(record["sources"]), record["results"] is not None
