@@ -455,7 +455,9 @@ class BatchSegmentPipeline(_Pipeline):
         Raises:
             TypeError: The event is none.
         """
-        _validation.check_type("event", event, RunEvent, "like RunEvent.FAILED")
+        _validation.check_type(
+            "event", event, RunEvent, "one of RunEvent, like RunEvent.FAILED"
+        )
         return self._ensure_notices().on_event(construct_id, event, target)
 
     def _ensure_notices(self) -> Notices:
