@@ -14,6 +14,7 @@ from .locations import Locations, run_of, uri
 
 _log = logging.getLogger(__name__)
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # What finish adds to a cause, which a notice tells by itself.
 _MANIFEST_AT_END: Final = re.compile(r" Manifest: s3://\S+$")
 _UNKNOWN: Final = dict.fromkeys(
@@ -108,9 +109,7 @@ def _end(change: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _instant(milliseconds: int) -> str:
-    seconds, rest = divmod(milliseconds, 1000)
-    instant = datetime.fromtimestamp(seconds, UTC) + timedelta(milliseconds=rest)
-    return str(times.text(instant))
+    return times.stamp(_EPOCH + timedelta(milliseconds=milliseconds))
 
 
 def _parsed(text: object) -> dict[str, Any] | None:

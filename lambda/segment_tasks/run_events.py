@@ -53,7 +53,7 @@ def queued_too_long(
         "waitingSince": since,
         "waitedSeconds": int(times.seconds_since(since, now)),
         "queueTimeoutSeconds": queue_timeout,
-        "failsAt": times.text(fails_at),
+        "failsAt": times.stamp(fails_at),
         "attempts": attempts,
         "reason": reason,
     }

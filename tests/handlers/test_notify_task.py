@@ -89,8 +89,8 @@ def told_of(told, *args, **detail):
 def test_a_run_without_a_manifest_is_told_as_far_as_it_is_known(told):
     told = told_of(told, "ABORTED", input=None)
     assert told.event["input"] is told.event["manifest"] is None
-    assert told.event["startedAt"] == "2026-01-05T06:00:00Z"
-    assert told.event["endedAt"] == "2026-01-05T06:01:05.250000Z"
+    assert told.event["startedAt"] == STARTED
+    assert told.event["endedAt"] == "2026-01-05T06:01:05.250Z"
     assert told.TopicArn == TOPIC
     assert told.Message.splitlines() == [
         f"The run {told.event['run']} was aborted.",
@@ -284,7 +284,7 @@ def test_queueing_is_told_once_at_half_of_the_time(told, waiting):
     [(kind, detail)] = told.events
     assert kind == run_events.QUEUED_TOO_LONG
     assert detail["waitedSeconds"] == 300
-    assert detail["failsAt"] == "2026-01-05T06:10:00Z"
+    assert detail["failsAt"] == "2026-01-05T06:10:00.000Z"
     assert detail["reason"] == FULL[1]
     assert waiting.look(600)["failure"]["error"] == "QueueTimeout"
     notify.handler({"source": run_events.SOURCE, "detail": detail}, None)

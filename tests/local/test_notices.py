@@ -110,10 +110,19 @@ def told(stack):
         stack.aws.clock.settle()
         [message] = _messages(stack)
         [event] = _take(stack)
-        SCHEMAS[event["detail-type"]].validate(event)
+        _validate(event)
         return message, event
 
     return look
+
+
+def _validate(event):
+    """Check an event against its published schema, which names every field."""
+    schema = SCHEMAS[event["detail-type"]]
+    schema.validate(event)
+    known = schema.schema["properties"]
+    assert event.keys() == known.keys()
+    assert event["detail"].keys() == known["detail"]["properties"].keys()
 
 
 def _messages(stack):
@@ -250,7 +259,7 @@ def test_a_run_that_is_queued_too_long_is_told_once_at_half_of_the_time(stack):
     assert last.subject.endswith(": run failed (QueueTimeout)")
     assert end["detail-type"] == RunEvent.FAILED.value
     assert event["detail-type"] == RunEvent.QUEUED_TOO_LONG.value
-    SCHEMAS[event["detail-type"]].validate(event)
+    _validate(event)
     arn = execution.arn
     detail = event["detail"]
     assert detail["executionArn"] == arn
