@@ -477,8 +477,9 @@ class Access:
                 "notificationTopicPolicyNotManaged",
                 f"notification_topic {shown} is in another account, so its policy is "
                 "not changed here; notices fail until its owner adds PublishNotices to "
-                "the policy of the topic, and UseTopicKey to that of its key, if it is "
-                "encrypted with one",
+                "the policy of the topic; if it is encrypted with a key, UseTopicKey "
+                "to that of the key, whose ARN the topic must then be passed with (see "
+                "sns.Topic.from_topic_attributes)",
                 [publish, use_key],
             )
         elif _has_unknown_key(topic):
@@ -729,8 +730,6 @@ def _reason(statement: iam.PolicyStatement) -> str:
     action = statement.actions[0]
     if action.startswith("s3:"):
         return "Names of objects differ from run to run; the folder is fixed."
-    if action in ("sns:Publish", "kms:Decrypt", "events:PutEvents"):
-        return "It names one topic, key or bus, which has this in its ARN."
     if action == "personalize:ListSolutionVersions":
         return "The Service Authorization Reference has no resource type for it."
     if action == "personalize:DescribeFilter":

@@ -258,7 +258,7 @@ class _Creation:
             _log.warning(
                 "Not told that a run is queued too long: %s",
                 refusal,
-                extra={"run": self._run["name"]},
+                extra={"run": self._run["name"], "execution": self._execution["arn"]},
             )
             return False
         return True

@@ -1,14 +1,13 @@
 """What people are told of a run: short messages, in plain words."""
 
-import os
 from collections.abc import Mapping
 from typing import Any, Final
 
 from . import limits, times
 from .failures import counted, shorten
 
-# What SNS takes.
-MAX_SUBJECT_LENGTH: Final = 100
+# SNS asks for fewer than 100 characters.
+MAX_SUBJECT_LENGTH: Final = 99
 _MAX_CAUSE_LENGTH: Final = 2000
 _CONSOLES: Final = {
     "aws-cn": "https://console.amazonaws.cn",
@@ -125,7 +124,7 @@ def _facts(detail: Mapping[str, Any]) -> list[str]:
 def _where(detail: Mapping[str, Any]) -> list[str]:
     return _table(
         [
-            ("Pipeline", os.environ["RUN_PREFIX"]),
+            ("Pipeline", detail["pipeline"]),
             ("Execution", console_link(detail["executionArn"])),
         ]
     )

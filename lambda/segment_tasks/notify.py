@@ -90,10 +90,11 @@ def _end(change: Mapping[str, Any]) -> dict[str, Any]:
     places, status, arn = Locations(), change["status"], change["executionArn"]
     started, ended = (_instant(change[each]) for each in ("startDate", "stopDate"))
     run = run_of(places, {"arn": arn, "startedAt": started})
+    common = run_events.common(run, arn, status)
     output = _parsed(change.get("output")) or {}
-    record = None if output.get("nothingToDo") else _manifest(places, run)
+    record = None if output.get("nothingToDo") else _manifest(places, common)
     detail = {
-        **run_events.common(run, arn, status),
+        **common,
         "startedAt": started,
         "endedAt": ended,
         "input": _asked(change),
@@ -132,12 +133,12 @@ def _asked(change: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _manifest(places: Locations, run: str) -> dict[str, Any] | None:
+def _manifest(places: Locations, of: Mapping[str, Any]) -> dict[str, Any] | None:
     """Read the manifest, if there is one: the end of a run is told without it, too."""
     try:
-        record = objects.read_json(places.output_bucket, places.manifest(run))
+        record = objects.read_json(places.output_bucket, places.manifest(of["run"]))
     except (*SDK_ERRORS, RunFailure) as error:
-        _log.warning("No manifest read: %s", error, extra={"run": run})
+        _log.warning("No manifest read: %s", error, extra=_named(of))
         return None
     return record if isinstance(record, dict) else None
 

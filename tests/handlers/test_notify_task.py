@@ -49,7 +49,7 @@ class Told:
         if self.denied:
             answer = {"Error": {"Code": "NotFound", "Message": "Topic does not exist"}}
             raise ClientError(answer, "Publish")
-        assert len(message["Subject"]) <= 100
+        assert len(message["Subject"]) < 100
         assert message["Subject"].isascii()
         assert message["Subject"].isprintable()
         message["Message"].encode()
