@@ -4,17 +4,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cdk_personalize_segments.notices import RunEvent
     from cdk_personalize_segments.pipeline import (
         BatchSegmentPipeline,
         ImportedBatchSegmentPipeline,
     )
     from cdk_personalize_segments.solution_version import SolutionVersion
 
-__all__ = ["BatchSegmentPipeline", "ImportedBatchSegmentPipeline", "SolutionVersion"]
+__all__ = [
+    "BatchSegmentPipeline",
+    "ImportedBatchSegmentPipeline",
+    "RunEvent",
+    "SolutionVersion",
+]
 
 _HOME = {
     "BatchSegmentPipeline": "pipeline",
     "ImportedBatchSegmentPipeline": "pipeline",
+    "RunEvent": "notices",
     "SolutionVersion": "solution_version",
 }
 

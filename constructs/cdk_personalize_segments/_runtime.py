@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         locations,
         queries,
         query_files,
+        run_events,
     )
 else:
     try:
@@ -28,6 +29,7 @@ else:
             locations,
             queries,
             query_files,
+            run_events,
         )
     except ModuleNotFoundError:
         from segment_tasks import (
@@ -39,6 +41,7 @@ else:
             locations,
             queries,
             query_files,
+            run_events,
         )
 
 __all__ = [
@@ -50,4 +53,5 @@ __all__ = [
     "locations",
     "queries",
     "query_files",
+    "run_events",
 ]

@@ -35,6 +35,11 @@ def is_token(value: object) -> bool:
     return bool(cdk.Token.is_unresolved(value))
 
 
+def are_different(theirs: str, ours: str) -> bool:
+    """Tell whether two accounts or Regions are known to be different ones."""
+    return theirs != ours and not (is_token(theirs) or is_token(ours))
+
+
 def check_type(name: str, value: object, kind: type, wanted: str) -> None:
     """Check that a property is of its type.
 
@@ -80,11 +85,39 @@ def check_same_place(name: str, account: str, region: str, stack: cdk.Stack) -> 
         ("account", account, stack.account),
         ("Region", region, stack.region),
     ):
-        if theirs != ours and not (is_token(theirs) or is_token(ours)):
+        if are_different(theirs, ours):
             raise ValueError(
                 f"{name} is in the {what} {theirs}, the pipeline in {ours}; "
                 f"Personalize needs both in one {what}"
             )
+
+
+def check_topic(topic: Any, stack: cdk.Stack) -> None:  # noqa: ANN401
+    """Check that notices can go to a topic.
+
+    Args:
+        topic: The topic.
+        stack: Where the pipeline is.
+
+    Raises:
+        TypeError: It is something else, such as an ARN.
+        ValueError: It is a FIFO topic, or in another Region.
+    """
+    if not hasattr(topic, "topic_arn"):
+        raise TypeError(
+            "notification_topic must be a topic, like sns.Topic(scope, id) or "
+            f"sns.Topic.from_topic_arn(scope, id, arn), got {topic!r}"
+        )
+    if topic.fifo:
+        raise ValueError(
+            "notification_topic must be a standard topic, since FIFO topics send no "
+            f"e-mail; {topic.node.path} is a FIFO topic"
+        )
+    if are_different(topic.env.region, stack.region):
+        raise ValueError(
+            f"notification_topic is in the Region {topic.env.region}, the pipeline in "
+            f"{stack.region}; pass a topic of the pipeline's Region"
+        )
 
 
 def check_arn_place(name: str, value: str, stack: cdk.Stack) -> None:

@@ -9,20 +9,30 @@ the Service Authorization Reference.
 
 import json
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from cdk_personalize_segments import _validation
 from cdk_personalize_segments._resolved import nag_text, readable
+from cdk_personalize_segments._runtime import run_events
 from cdk_personalize_segments.results_tables import ResultsTables
 from cdk_personalize_segments.solution_version import SolutionVersion
 from cdk_personalize_segments.storage import Storage
 
 _PERSONALIZE: Final = "personalize.amazonaws.com"
+# SNS asks for a data key to encrypt a message, in whichever of KMS's ways.
+_DATA_KEYS: Final = "kms:GenerateDataKey*"
+_DATA_KEYS_REASON: Final = (
+    "The SNS guide asks for all of these of whoever publishes to an encrypted topic; "
+    "the key is the topic's own."
+)
 _XRAY_REASON: Final = (
     "X-Ray has no resources to name: the Service Authorization Reference lists none "
     "for sending traces."
@@ -62,6 +72,7 @@ class Access:
         self._run_prefix = run_prefix
         self._results_tables = results_tables
         self._function_logs = function_logs
+        self._task_policies: dict[str, iam.PolicyDocument] = {}
         self.service_role = self._define_service_role()
         self._grant_buckets_to_personalize()
 
@@ -160,15 +171,25 @@ class Access:
         self, name: str, bucket: s3.IBucket, statements: list[iam.PolicyStatement]
     ) -> None:
         """Say what the owner of an imported bucket must add to its policy."""
-        resolved = self._stack.resolve([each.to_json() for each in statements])
-        text = json.dumps(readable(resolved, self._known_values()), indent=2)
         bucket_name = readable(self._stack.resolve(bucket.bucket_name), {})
-        cdk.Annotations.of(self._scope).add_warning_v2(
-            f"cdk-personalize-segments:{name.replace('_b', 'B')}PolicyNotManaged",
+        self._warn(
+            f"{name.replace('_b', 'B')}PolicyNotManaged",
             f"{name} {bucket_name!r} is imported, so its policy is not changed here; "
             "jobs fail until its owner sees to S3-managed encryption and adds these "
-            "statements to the bucket policy "
-            f"(with your values for anything like ${{AWS::AccountId}}):\n{text}",
+            "statements to the bucket policy",
+            statements,
+        )
+
+    def _warn(
+        self, warning_id: str, message: str, statements: list[iam.PolicyStatement]
+    ) -> None:
+        """Warn, with the statements that somebody must add elsewhere."""
+        resolved = self._stack.resolve([each.to_json() for each in statements])
+        text = json.dumps(readable(resolved, self._known_values()), indent=2)
+        cdk.Annotations.of(self._scope).add_warning_v2(
+            f"cdk-personalize-segments:{warning_id}",
+            f"{message} (with your values for anything like ${{AWS::AccountId}}):\n"
+            f"{text}",
         )
 
     def _known_values(self) -> dict[str, str]:
@@ -422,6 +443,113 @@ class Access:
             ],
         )
 
+    # --- Notices and events ---
+
+    def notify_statements(self, topic: sns.ITopic | None) -> list[iam.PolicyStatement]:
+        """Read the manifests, put events of ends, publish to the topic.
+
+        Listing also lets S3 answer that there is no manifest, not that it is denied.
+        """
+        storage = self._storage
+        statements = [
+            iam.PolicyStatement(
+                sid="ReadManifests",
+                actions=["s3:GetObject"],
+                resources=[
+                    storage.output_bucket.arn_for_objects(
+                        f"{storage.results_prefix}*/manifest.json"
+                    )
+                ],
+            ),
+            _list("ListResults", storage.output_bucket, storage.results_prefix),
+            self._put_events("PutEndsOfRuns", run_events.SUCCEEDED, run_events.FAILED),
+        ]
+        if topic is None:
+            return statements
+        statements.append(
+            iam.PolicyStatement(
+                sid="PublishNotices",
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+            )
+        )
+        if topic.master_key:
+            statements.append(
+                iam.PolicyStatement(
+                    sid="UseTopicKey",
+                    actions=["kms:Decrypt", _DATA_KEYS],
+                    resources=[topic.master_key.key_arn],
+                )
+            )
+        return statements
+
+    def let_tell_of_queueing(self, create_job: lambda_.Function) -> None:
+        """Let the function that creates jobs tell that a run is queued too long."""
+        role = cast("iam.IRole", create_job.role)
+        self._task_policies[role.node.path].add_statements(
+            self._put_events("PutQueueing", run_events.QUEUED_TOO_LONG)
+        )
+
+    def _put_events(self, sid: str, *detail_types: str) -> iam.PolicyStatement:
+        """Let events be put on the default bus: these, and in our name only."""
+        return iam.PolicyStatement(
+            sid=sid,
+            actions=["events:PutEvents"],
+            resources=[
+                self._stack.format_arn(
+                    service="events", resource="event-bus", resource_name="default"
+                )
+            ],
+            conditions={
+                "StringEquals": {
+                    "events:source": run_events.SOURCE,
+                    "events:detail-type": list(detail_types),
+                }
+            },
+        )
+
+    def warn_of_topic(self, topic: sns.ITopic, publisher: iam.IGrantable) -> None:
+        """Say what others must add for a topic, where that cannot be done here.
+
+        Args:
+            topic: The topic.
+            publisher: Who publishes to it.
+        """
+        shown = readable(self._stack.resolve(topic.topic_arn), self._known_values())
+        principal = publisher.grant_principal
+        publish = iam.PolicyStatement(
+            sid="PublishNotices",
+            principals=[principal],
+            actions=["sns:Publish"],
+            resources=[topic.topic_arn],
+        )
+        # In a key's policy, the resource is the key.
+        use_key = iam.PolicyStatement(
+            sid="UseTopicKey",
+            principals=[principal],
+            actions=["kms:Decrypt", _DATA_KEYS],
+            resources=["*"],
+        )
+        if _validation.are_different(topic.env.account, self._stack.account):
+            self._warn(
+                "notificationTopicPolicyNotManaged",
+                f"notification_topic {shown} is in another account, so its policy is "
+                "not changed here; notices fail until its owner adds PublishNotices to "
+                "the policy of the topic; if it is encrypted with a key, UseTopicKey "
+                "to that of the key, whose ARN the topic must then be passed with (see "
+                "sns.Topic.from_topic_attributes)",
+                [publish, use_key],
+            )
+        elif _has_unknown_key(topic):
+            self._warn(
+                "notificationTopicKeyUnknown",
+                f"whether a KMS key encrypts notification_topic {shown} is not known "
+                "here; if one does, notices fail until the function may use it: pass "
+                "the topic as sns.Topic.from_topic_attributes(scope, id, topic_arn=…, "
+                "key_arn=…), or have this statement added to the key's policy",
+                [use_key],
+            )
+
     def _tables(self, sid: str, *actions: str) -> list[iam.PolicyStatement]:
         """Let something be done with the tables, if there are any."""
         if self._results_tables is None:
@@ -466,13 +594,14 @@ class Access:
             task: What the function does, for the description.
             statements: What it may do besides writing logs and traces.
         """
+        policy = iam.PolicyDocument(statements=statements)
         role = iam.Role(
             scope,
             construct_id,
             description=f"Lets a Lambda function {task}",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             inline_policies={
-                "Task": iam.PolicyDocument(statements=statements),
+                "Task": policy,
                 "LogsAndTraces": iam.PolicyDocument(
                     statements=[
                         iam.PolicyStatement(
@@ -485,6 +614,7 @@ class Access:
                 ),
             },
         )
+        self._task_policies[role.node.path] = policy
         self._acknowledge(role, "AwsSolutions-IAM5[Resource::*]", _XRAY_REASON)
         self._acknowledge(role, "Serverless-LambdaStarPermissions", _XRAY_REASON)
         self._acknowledge_resource(
@@ -496,6 +626,10 @@ class Access:
             for resource in statement.resources:
                 if "*" in resource or cdk.Token.is_unresolved(resource):
                     self._acknowledge_resource(role, resource, _reason(statement))
+            if _DATA_KEYS in statement.actions:
+                self._acknowledge(
+                    role, f"AwsSolutions-IAM5[Action::{_DATA_KEYS}]", _DATA_KEYS_REASON
+                )
         return role
 
     # --- State machine ---
@@ -626,6 +760,20 @@ def _list_if_asked_for(
         resources=[bucket.bucket_arn],
         conditions={"StringLikeIfExists": {"s3:prefix": f"{prefix}*"}},
     )
+
+
+def _has_unknown_key(topic: sns.ITopic) -> bool:
+    """Tell whether a topic may have a key that nobody can be granted here.
+
+    Those who may publish to a topic may use the key that AWS manages.
+    """
+    if topic.master_key:
+        return False
+    resource = topic.node.default_child
+    if resource is None or not sns.CfnTopic.is_cfn_topic(resource):
+        return True
+    key = cast("sns.CfnTopic", resource).kms_master_key_id
+    return key not in (None, "alias/aws/sns")
 
 
 def _write_traces(*more: str) -> iam.PolicyStatement:

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -22,6 +24,7 @@ from cdk_personalize_segments.functions import (
     define_functions,
     environment,
 )
+from cdk_personalize_segments.notices import Notices, RunEvent
 from cdk_personalize_segments.results_tables import ResultsTables
 from cdk_personalize_segments.solution_version import SolutionVersion
 from cdk_personalize_segments.storage import (
@@ -149,6 +152,7 @@ class BatchSegmentPipeline(_Pipeline):
         start_on_upload: bool = False,
         upload_suffixes: Sequence[str] | None = None,
         upload_window: cdk.Duration | None = None,
+        notification_topic: sns.ITopic | None = None,
         output_expiration: cdk.Duration | None = None,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
         log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
@@ -207,6 +211,9 @@ class BatchSegmentPipeline(_Pipeline):
                 `.jsonl`. Default: files of any name do.
             upload_window: How long after an upload further ones are waited for, to
                 come into the same run; 1 second to 5 minutes. Default: 5 minutes.
+            notification_topic: Where people are told, in a short message, how each
+                run ended, or that it has waited for a job slot for half of
+                `queue_timeout`; a standard topic of this Region. Default: nobody is.
             output_expiration: When outputs and results expire, in a bucket that is
                 defined here; whole days, 1 or more. Default: they are kept.
             removal_policy: What becomes of the buckets defined here when they leave
@@ -263,6 +270,8 @@ class BatchSegmentPipeline(_Pipeline):
 
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
+        if notification_topic is not None:
+            _validation.check_topic(notification_topic, stack)
         _validation.check_arn_place(
             "solution_version", solution_version.solution_arn, stack
         )
@@ -387,6 +396,12 @@ class BatchSegmentPipeline(_Pipeline):
             if start_on_upload
             else None
         )
+        self._factory = factory
+        self._run_prefix = run_prefix
+        self._notification_topic = notification_topic
+        self._notices: Notices | None = None
+        if notification_topic is not None:
+            self._ensure_notices()
         cdk.CfnOutput(
             self,
             "StateMachineArn",
@@ -454,6 +469,42 @@ class BatchSegmentPipeline(_Pipeline):
     def log_group(self) -> logs.ILogGroup:
         """The log group of the state machine."""
         return self._log_group
+
+    def on_event(
+        self, construct_id: str, *, event: RunEvent, target: events.IRuleTarget
+    ) -> events.Rule:
+        """Have something happen whenever a run succeeds, fails or waits too long.
+
+        It gets an event of the account's default event bus, once or, rarely, twice;
+        docs/guide/notices.md says what is in it.
+
+        Args:
+            construct_id: The construct id of the rule that is defined.
+            event: At which event.
+            target: What is to happen, such as a queue of `aws_events_targets`.
+
+        Raises:
+            TypeError: The event is none.
+        """
+        _validation.check_type(
+            "event", event, RunEvent, "one of RunEvent, like RunEvent.FAILED"
+        )
+        return self._ensure_notices().on_event(construct_id, event, target)
+
+    def _ensure_notices(self) -> Notices:
+        """Define what tells of runs, where somebody asks for it first."""
+        if self._notices is None:
+            self._notices = Notices(
+                self,
+                "Notices",
+                factory=self._factory,
+                access=self._access,
+                create_job=self._functions.create_job,
+                state_machine_arn=self._state_machine.state_machine_arn,
+                run_prefix=self._run_prefix,
+                topic=self._notification_topic,
+            )
+        return self._notices
 
     def grant_put_queries(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a principal put query files under the queries prefix.

@@ -135,6 +135,7 @@ class Workflow:
             self._functions.create_job,
             {
                 "now": _NOW,
+                "execution": _EXECUTION,
                 "run": "{% $run %}",
                 "waiting": "{% $waiting %}",
                 "queueTimeoutSeconds": self._queue_timeout,

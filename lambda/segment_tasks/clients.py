@@ -7,7 +7,7 @@ would only lengthen the start of a function.
 import gc
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import botocore.session
 from botocore.config import Config
@@ -37,6 +37,32 @@ _ONCE: Final = Config(
     connect_timeout=5,
     read_timeout=20,
 )
+# Beside those two calls, there are seconds left to put an event.
+_BRIEF: Final = Config(
+    retries={"mode": "standard", "total_max_attempts": 1},
+    connect_timeout=2,
+    read_timeout=5,
+)
+
+
+class EventsClient(Protocol):
+    """What is used of a client of EventBridge."""
+
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        """Put events on a bus."""
+
+
+class SNSClient(Protocol):
+    """What is used of a client of SNS."""
+
+    def publish(
+        self,
+        *,
+        TopicArn: str,  # noqa: N803
+        Subject: str,  # noqa: N803
+        Message: str,  # noqa: N803
+    ) -> dict[str, Any]:
+        """Publish a message."""
 
 
 @cache
@@ -74,6 +100,24 @@ def glue() -> "GlueClient":
 def stepfunctions() -> "SFNClient":
     """Return a client of Step Functions that outlasts throttling."""
     return cast("SFNClient", _client("stepfunctions", _PATIENT))
+
+
+@cache
+def events() -> EventsClient:
+    """Return a client of EventBridge that outlasts throttling."""
+    return cast("EventsClient", _client("events", _PATIENT))
+
+
+@cache
+def events_once() -> EventsClient:
+    """Return a client of EventBridge that gives up soon."""
+    return cast("EventsClient", _client("events", _BRIEF))
+
+
+@cache
+def sns() -> SNSClient:
+    """Return a client of SNS that outlasts throttling."""
+    return cast("SNSClient", _client("sns", _PATIENT))
 
 
 @cache

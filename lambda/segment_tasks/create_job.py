@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from . import arns, clients, jobs, limits, times
+from . import arns, clients, event_bus, jobs, limits, run_events, times
 from .failures import (
     SDK_ERRORS,
     AccessDenied,
@@ -52,7 +52,7 @@ _SPEAKS_OF_S3: Final = re.compile(r"\bS3\b|bucket", re.IGNORECASE)
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Create the job of a run, adopt one that exists, or say how long to wait.
 
-    The event has `now`, `run`, `waiting`, `queueTimeoutSeconds` and
+    The event has `now`, `execution`, `run`, `waiting`, `queueTimeoutSeconds` and
     `pollIntervalSeconds`.
     """
     name = event["run"]["name"]
@@ -78,6 +78,7 @@ class _Creation:
     def __init__(self, event: dict[str, Any]) -> None:
         self._run: dict[str, Any] = event["run"]
         self._now: str = event["now"]
+        self._execution: dict[str, Any] = event["execution"]
         self._waiting: dict[str, Any] = event["waiting"]
         self._queue_timeout: int = event["queueTimeoutSeconds"]
         self._poll_interval: int = event["pollIntervalSeconds"]
@@ -206,7 +207,8 @@ class _Creation:
         self, between: tuple[int, int], error: Exception, *, refused: bool = False
     ) -> dict[str, Any]:
         since = self._waiting["since"] or self._now
-        left = self._queue_timeout - times.seconds_since(since, self._now)
+        waited = times.seconds_since(since, self._now)
+        left = self._queue_timeout - waited
         if left <= 0:
             if refused:
                 raise self._final(error) from error
@@ -228,7 +230,38 @@ class _Creation:
             if refused
             else None,
         }
+        told = bool(self._waiting.get("told"))
+        if run_events.TELL_OF_QUEUEING in os.environ and not told:
+            half = self._queue_timeout / 2
+            if waited < half:
+                left = half - waited
+            else:
+                told = self._tell(since, attempts, error)
+        if told:
+            waiting["told"] = True
         return _result("wait", None, waiting, max(1, min(seconds, int(left))), None)
+
+    def _tell(self, since: str, attempts: int, error: Exception) -> bool:
+        """Tell that the run is queued too long; return whether that succeeded."""
+        detail = run_events.queued_too_long(
+            self._run["name"],
+            self._execution["arn"],
+            since=since,
+            now=self._now,
+            queue_timeout=self._queue_timeout,
+            attempts=attempts,
+            reason=message(error),
+        )
+        try:
+            event_bus.put(clients.events_once(), run_events.QUEUED_TOO_LONG, detail)
+        except (*SDK_ERRORS, event_bus.EventNotPutError) as refusal:
+            _log.warning(
+                "Not told that a run is queued too long: %s",
+                refusal,
+                extra={"run": self._run["name"], "execution": self._execution["arn"]},
+            )
+            return False
+        return True
 
     def _final(self, error: Exception) -> RunFailure:
         words = message(error)

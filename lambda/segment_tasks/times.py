@@ -21,6 +21,12 @@ def text(instant: datetime | None) -> str | None:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def stamp(instant: datetime) -> str:
+    """Write a point in time as Step Functions does: in milliseconds, in UTC."""
+    text = instant.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
 class Context(Protocol):
     """What Lambda tells a function of its call."""
 

@@ -2,7 +2,9 @@
 
 import doctest
 import inspect
+import json
 import re
+from pathlib import Path
 
 import command_line
 import public_names
@@ -95,3 +97,16 @@ def test_the_readme_and_the_docs_show_the_example_test_as_it_is():
     code = (snippets.ROOT / "examples" / "test_my_stack.py").read_text(encoding="utf-8")
     page = (DOCS / "how-to" / "test-your-stack.md").read_text(encoding="utf-8")
     assert f"```python\n{code[code.index('def ') :]}```" in page
+
+
+@pytest.mark.parametrize("event", list(cdk_personalize_segments.RunEvent))
+def test_every_field_of_an_event_is_in_the_reference(event):
+    section = _sections("reference/events.md")[event.value]
+    if event is cdk_personalize_segments.RunEvent.FAILED:
+        shared = cdk_personalize_segments.RunEvent.SUCCEEDED.value
+        section += _sections("reference/events.md")[shared]
+    name = "-".join(event.value.lower().split()[2:])
+    package = Path(cdk_personalize_segments.__file__).parent
+    schema = json.loads((package / "schemas" / f"{name}-1.json").read_text())
+    fields = set(schema["properties"]["detail"]["properties"])
+    assert fields == set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))

@@ -250,6 +250,7 @@ class Cloud:
         return create_job.handler(
             {
                 "now": now,
+                "execution": {"arn": EXECUTION, "startedAt": STARTED},
                 "run": run,
                 "waiting": waiting,
                 "queueTimeoutSeconds": queue_timeout,

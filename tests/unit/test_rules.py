@@ -6,14 +6,18 @@ import re
 import aws_cdk as cdk
 import cdk_nag
 import pytest
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from aws_cdk.assertions import Template
 from cfnlint.api import ManualArgs, lint
 
-from cdk_personalize_segments import BatchSegmentPipeline, SolutionVersion
+from cdk_personalize_segments import BatchSegmentPipeline, RunEvent, SolutionVersion
 
 FUNCTION = "arn:aws:lambda:us-east-1:111122223333:function:task:1"
 SOLUTION = "arn:aws:personalize:us-east-1:111122223333:solution/films"
+HERE = "us-east-1:111122223333"
 
 
 def default(stack):
@@ -24,7 +28,17 @@ def default(stack):
 
 def customised(stack):
     version = cdk.CfnParameter(stack, "Version").value_as_string
-    BatchSegmentPipeline(
+    topic = sns.Topic.from_topic_attributes(
+        stack,
+        "Topic",
+        topic_arn=f"arn:aws:sns:{HERE}:told",
+        key_arn=f"arn:aws:kms:{HERE}:key/told",
+    )
+    queues = [
+        sqs.Queue.from_queue_arn(stack, name, f"arn:aws:sqs:{HERE}:{name}")
+        for name in ("Failures", "DeadLetters")
+    ]
+    pipeline = BatchSegmentPipeline(
         stack,
         "Segments",
         solution_version=SolutionVersion.from_arn(version),
@@ -34,6 +48,12 @@ def customised(stack):
         job_tags={"team": "crm"},
         results_table=True,
         allow_any_solution=True,
+        notification_topic=topic,
+    )
+    pipeline.on_event(
+        "Failures",
+        event=RunEvent.FAILED,
+        target=targets.SqsQueue(queues[0], dead_letter_queue=queues[1]),
     )
 
 

@@ -9,13 +9,16 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Template
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from cdk_personalize_segments import BatchSegmentPipeline, SolutionVersion
+from cdk_personalize_segments import BatchSegmentPipeline, RunEvent, SolutionVersion
 
 SOLUTION = "arn:aws:personalize:us-east-1:111122223333:solution/films"
 
@@ -32,7 +35,8 @@ def minimal(stack):
 
 
 def everything_on(stack):
-    BatchSegmentPipeline(
+    topic = sns.Topic(stack, "Topic", master_key=kms.Key(stack, "Key"))
+    pipeline = BatchSegmentPipeline(
         stack,
         "Segments",
         solution_version=SolutionVersion.from_arn(f"{SOLUTION}/a1b2c3d4"),
@@ -54,10 +58,14 @@ def everything_on(stack):
         start_on_upload=True,
         upload_suffixes=[".jsonl", ".jsonl.gz"],
         upload_window=cdk.Duration.minutes(1),
+        notification_topic=topic,
         output_expiration=cdk.Duration.days(90),
         removal_policy=cdk.RemovalPolicy.DESTROY,
         log_retention=logs.RetentionDays.ONE_MONTH,
         architecture=lambda_.Architecture.X86_64,
+    )
+    pipeline.on_event(
+        "Waiting", event=RunEvent.QUEUED_TOO_LONG, target=targets.SnsTopic(topic)
     )
 
 

@@ -1,6 +1,7 @@
 """Which IAM actions requests to SNS, SQS, EventBridge and its Scheduler need.
 
-Sources: the Service Authorization Reference of each.
+Sources: the Service Authorization Reference of each, and for encrypted topics
+https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
 """
 
 import re
@@ -9,6 +10,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from cdk_personalize_segments.local.calls import Call, Needed, unmapped
+from cdk_personalize_segments.local.resource_policies import key_of
 
 _SNS: Final = frozenset(
     {
@@ -20,6 +22,8 @@ _SNS: Final = frozenset(
         "Subscribe",
     }
 )
+_AWS_MANAGED: Final = ":alias/aws/sns"
+_ENCRYPTING: Final = ("GenerateDataKey", "Decrypt")
 # A batch needs the action of one.
 _SQS: Final = {
     "ChangeMessageVisibility": "ChangeMessageVisibility",
@@ -52,7 +56,13 @@ def sns(call: Call, _: str) -> list[Needed]:
         raise unmapped(call, operation)
     topic = call.form.get("TopicArn") or call.form.get("TargetArn", "")
     # Publishing a batch is publishing.
-    return [Needed(f"sns:{operation.removesuffix('Batch')}", topic)]
+    needed = [Needed(f"sns:{operation.removesuffix('Batch')}", topic)]
+    key = key_of(topic) if operation.startswith("Publish") else ""
+    # Whoever may publish may use the key that AWS manages.
+    if key and not key.endswith(_AWS_MANAGED):
+        through = {"kms:ViaService": f"sns.{call.region}.amazonaws.com"}
+        needed += [Needed(f"kms:{each}", key, through) for each in _ENCRYPTING]
+    return needed
 
 
 def sqs(call: Call, account: str) -> list[Needed]:

@@ -26,6 +26,25 @@ def policies_of(arn: str) -> list[str | Document]:
     return [policy] if policy else []
 
 
+def key_of(arn: str) -> str:
+    """Give the ARN of the key that encrypts a topic or queue; empty if none does.
+
+    Args:
+        arn: The ARN of the topic or queue, or of something else.
+    """
+    _, _, service, region, account, name, *_ = [*arn.split(":"), *[""] * 6]
+    encrypted: Moto = None
+    if service == "sns":
+        encrypted = sns_backends[account][region].topics.get(arn)
+    elif service == "sqs":
+        encrypted = sqs_backends[account][region].queues.get(name)
+    key = str((encrypted and encrypted.kms_master_key_id) or "")
+    if not key or key.startswith("arn:"):
+        return key
+    resource = key if key.startswith("alias/") else f"key/{key}"
+    return f"arn:aws:kms:{region}:{account}:{resource}"
+
+
 def bucket(name: str) -> Moto:
     """Give a bucket, or None."""
     if name not in s3_backends.bucket_accounts:

@@ -88,6 +88,36 @@ def test_a_role_publishes_where_it_may(aws, as_role):
         client.subscribe(TopicArn=topic, Protocol="email", Endpoint="a@example.com")
 
 
+def test_publishing_to_an_encrypted_topic_takes_its_key(aws, as_role):
+    kms = aws.client("kms")
+    key, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+    topic = aws.client("sns").create_topic(
+        Name=new_name("topic"), Attributes={"KmsMasterKeyId": key}
+    )["TopicArn"]
+    publish = allow("sns:Publish", topic)
+    client, _ = as_role(
+        "sns", publish, allow(["kms:Decrypt", "kms:GenerateDataKey*"], key)
+    )
+    client.publish(TopicArn=topic, Message="1")
+    for action, resource in (
+        ("kms:Decrypt", key),
+        ("kms:GenerateDataKey*", key),
+        ("kms:*", other),
+    ):
+        client, _ = as_role("sns", publish, allow(action, resource))
+        with pytest.raises(ClientError, match="kms:") as error:
+            client.publish(TopicArn=topic, Message="1")
+        assert refused(error)
+
+
+def test_whoever_publishes_may_use_the_key_that_aws_manages(aws, as_role):
+    topic = aws.client("sns").create_topic(
+        Name=new_name("topic"), Attributes={"KmsMasterKeyId": "alias/aws/sns"}
+    )["TopicArn"]
+    client, _ = as_role("sns", allow("sns:Publish", topic))
+    assert client.publish(TopicArn=topic, Message="1")["MessageId"]
+
+
 def test_a_role_puts_events_from_where_it_may(as_role):
     bus = "arn:aws:events:us-east-1:123456789012:event-bus/default"
     client, _ = as_role(

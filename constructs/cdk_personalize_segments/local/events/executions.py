@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.htm
 """
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from cdk_personalize_segments.local.events import sources
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cdk_personalize_segments.local.events.rules import Rules
     from cdk_personalize_segments.local.stepfunctions.execution import Execution
 
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _LARGEST_PAYLOAD: Final = 248 * 1024
 
 
@@ -75,4 +76,5 @@ def _escaped(text: str) -> int:
 
 
 def _milliseconds(instant: datetime | None) -> int | None:
-    return None if instant is None else round(instant.timestamp() * 1000)
+    """Count milliseconds, and leave out the rest, as what the context tells does."""
+    return None if instant is None else (instant - _EPOCH) // timedelta(milliseconds=1)

@@ -19,7 +19,7 @@ from moto.sqs.models import sqs_backends
 
 from cdk_personalize_segments.local import enforcement
 from cdk_personalize_segments.local.policies import UnsupportedPolicyError
-from cdk_personalize_segments.local.untyped import Moto
+from cdk_personalize_segments.local.resource_policies import key_of
 
 if TYPE_CHECKING:
     from cdk_personalize_segments.local.aws import LocalAws
@@ -169,7 +169,7 @@ def _check_access(aws: "LocalAws", sender: Sender, target: Target, action: str) 
         resource=target.arn,
         context=source,
     )
-    key = _key_of(target)
+    key = key_of(target.arn)
     for each in ("kms:GenerateDataKey", "kms:Decrypt") if key else ():
         enforcement.check_service(
             aws, service=sender.service, action=each, resource=key, context=source
@@ -184,24 +184,6 @@ def _find(target: Target) -> None:
         sqs_backends[target.account][target.region].get_queue(target.name)
     elif target.service == "lambda":
         lambda_backends[target.account][target.region].get_function(target.arn)
-
-
-def _key_of(target: Target) -> str:
-    """Give the ARN of the key that encrypts a topic or queue; empty if none does."""
-    if target.service == "sns":
-        topic = sns_backends[target.account][target.region].topics.get(target.arn)
-        key = topic.kms_master_key_id if topic is not None else None
-    elif target.service == "sqs":
-        queue: Moto = sqs_backends[target.account][target.region].queues.get(
-            target.name
-        )
-        key = queue.kms_master_key_id if queue is not None else None
-    else:
-        return ""
-    if not key or key.startswith("arn:"):
-        return key or ""
-    resource = key if key.startswith("alias/") else f"key/{key}"
-    return f"arn:aws:kms:{target.region}:{target.account}:{resource}"
 
 
 def _start_execution(aws: "LocalAws", target: Target, text: str) -> None:

@@ -177,7 +177,10 @@ class Topic(ResourceType):
     """AWS::SNS::Topic, a standard one."""
 
     type = "AWS::SNS::Topic"
-    kept = "that messages are encrypted; the key's policy counts"
+    kept = (
+        "that messages are encrypted; the key's policy counts, and whether a "
+        "publisher may use the key"
+    )
     honoured = frozenset(
         {
             "DisplayName",
