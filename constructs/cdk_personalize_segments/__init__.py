@@ -9,11 +9,13 @@ if TYPE_CHECKING:
         BatchSegmentPipeline,
         ImportedBatchSegmentPipeline,
     )
+    from cdk_personalize_segments.schedules import OnOverlap
     from cdk_personalize_segments.solution_version import SolutionVersion
 
 __all__ = [
     "BatchSegmentPipeline",
     "ImportedBatchSegmentPipeline",
+    "OnOverlap",
     "RunEvent",
     "SolutionVersion",
 ]
@@ -21,6 +23,7 @@ __all__ = [
 _HOME = {
     "BatchSegmentPipeline": "pipeline",
     "ImportedBatchSegmentPipeline": "pipeline",
+    "OnOverlap": "schedules",
     "RunEvent": "notices",
     "SolutionVersion": "solution_version",
 }

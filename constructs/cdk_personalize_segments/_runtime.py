@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from segment_tasks import (
         arns,
         dealing,
+        execution_input,
         expressions,
+        failures,
         limits,
         lines,
         locations,
@@ -23,7 +25,9 @@ else:
         from cdk_personalize_segments._lambda.segment_tasks import (
             arns,
             dealing,
+            execution_input,
             expressions,
+            failures,
             limits,
             lines,
             locations,
@@ -35,7 +39,9 @@ else:
         from segment_tasks import (
             arns,
             dealing,
+            execution_input,
             expressions,
+            failures,
             limits,
             lines,
             locations,
@@ -47,7 +53,9 @@ else:
 __all__ = [
     "arns",
     "dealing",
+    "execution_input",
     "expressions",
+    "failures",
     "limits",
     "lines",
     "locations",

@@ -443,6 +443,81 @@ class Access:
             ],
         )
 
+    # --- Schedules ---
+
+    def scheduler_role(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        group_arn: str,
+        queue_arn: str,
+        state_machine_arn: str,
+    ) -> iam.Role:
+        """Let the schedules of a group start runs, and leave what failed in a queue.
+
+        Args:
+            scope: Where the role is defined.
+            construct_id: Its construct id.
+            group_arn: The group of the schedules.
+            queue_arn: The queue of starts that failed.
+            state_machine_arn: The state machine of the pipeline.
+        """
+        return iam.Role(
+            scope,
+            construct_id,
+            description=f"Lets schedules start runs of {self._run_prefix}",
+            # The group, not its schedules, is what EventBridge Scheduler names.
+            assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com").with_conditions(
+                {
+                    "StringEquals": {
+                        "aws:SourceAccount": self._stack.account,
+                        "aws:SourceArn": group_arn,
+                    }
+                }
+            ),
+            inline_policies={
+                "Start": iam.PolicyDocument(
+                    statements=[
+                        iam.PolicyStatement(
+                            sid="StartRuns",
+                            actions=["states:StartExecution"],
+                            resources=[state_machine_arn],
+                        ),
+                        iam.PolicyStatement(
+                            sid="KeepFailedStarts",
+                            actions=["sqs:SendMessage"],
+                            resources=[queue_arn],
+                        ),
+                    ]
+                )
+            },
+        )
+
+    def let_list_executions(
+        self,
+        scope: Construct,
+        construct_id: str,
+        prepare: lambda_.Function,
+        state_machine_arn: str,
+    ) -> iam.Policy:
+        """Let prepare see which runs are still going, for those that then skip.
+
+        A policy of its own: the state machine needs the role that it is attached to.
+        """
+        return iam.Policy(
+            scope,
+            construct_id,
+            roles=[cast("iam.IRole", prepare.role)],
+            statements=[
+                iam.PolicyStatement(
+                    sid="ListRuns",
+                    actions=["states:ListExecutions"],
+                    resources=[state_machine_arn],
+                )
+            ],
+        )
+
     # --- Notices and events ---
 
     def notify_statements(self, topic: sns.ITopic | None) -> list[iam.PolicyStatement]:

@@ -12,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -26,6 +27,7 @@ from cdk_personalize_segments.functions import (
 )
 from cdk_personalize_segments.notices import Notices, RunEvent
 from cdk_personalize_segments.results_tables import ResultsTables
+from cdk_personalize_segments.schedules import OnOverlap, Schedules
 from cdk_personalize_segments.solution_version import SolutionVersion
 from cdk_personalize_segments.storage import (
     Storage,
@@ -149,6 +151,7 @@ class BatchSegmentPipeline(_Pipeline):
         skip_invalid_lines: bool = False,
         results_table: bool = False,
         allow_any_solution: bool = False,
+        schedule: scheduler.ScheduleExpression | None = None,
         start_on_upload: bool = False,
         upload_suffixes: Sequence[str] | None = None,
         upload_window: cdk.Duration | None = None,
@@ -203,6 +206,10 @@ class BatchSegmentPipeline(_Pipeline):
             allow_any_solution: Whether an execution may name a version of another
                 solution; the permission to look solutions up follows it.
                 Default: only versions of the solution given here.
+            schedule: When runs over all query files start by themselves, such as
+                `ScheduleExpression.cron(hour="3", minute="0")` of
+                `aws_cdk.aws_scheduler`; `add_schedule` has more to say, and adds
+                further ones. Default: nothing starts by itself.
             start_on_upload: Whether files that are uploaded beneath the queries prefix
                 start a run over just these files, each version of a file in one run.
                 A bucket that is only imported must send its events to EventBridge,
@@ -396,12 +403,16 @@ class BatchSegmentPipeline(_Pipeline):
             if start_on_upload
             else None
         )
+        self._job_tags = dict(job_tags or {})
+        self._schedules: Schedules | None = None
         self._factory = factory
         self._run_prefix = run_prefix
         self._notification_topic = notification_topic
         self._notices: Notices | None = None
         if notification_topic is not None:
             self._ensure_notices()
+        if schedule is not None:
+            self.add_schedule("Schedule", schedule)
         cdk.CfnOutput(
             self,
             "StateMachineArn",
@@ -490,6 +501,84 @@ class BatchSegmentPipeline(_Pipeline):
             "event", event, RunEvent, "one of RunEvent, like RunEvent.FAILED"
         )
         return self._ensure_notices().on_event(construct_id, event, target)
+
+    def add_schedule(
+        self,
+        construct_id: str,
+        expression: scheduler.ScheduleExpression,
+        *,
+        time_zone: cdk.TimeZone | None = None,
+        input: Mapping[str, Any] | None = None,
+        flexible_window: cdk.Duration | None = None,
+        enabled: bool = True,
+        on_overlap: OnOverlap = OnOverlap.RUN,
+    ) -> scheduler.CfnSchedule:
+        """Start runs by EventBridge Scheduler, at a time or again and again.
+
+        A start that fails is tried again for an hour, and then kept in a dead-letter
+        queue. EventBridge Scheduler may, rarely, start a run twice.
+
+        Args:
+            construct_id: The construct id of the schedule.
+            expression: When, such as `ScheduleExpression.cron(hour="3", minute="0")`
+                of `aws_cdk.aws_scheduler`.
+            time_zone: Where it is that time, with daylight saving time, such as
+                `TimeZone.of("Europe/Berlin")`. Default: that of the expression, which
+                is UTC unless it was given one.
+            input: The execution input of the runs, with all that the README's table
+                of settings has but `resume`. It may hold tokens, which are checked in
+                the run. Default: `{}`, a run over all query files.
+            flexible_window: Within how much time from then on EventBridge Scheduler
+                picks a moment: 1 minute to 24 hours, in whole minutes. Default: then.
+            enabled: Whether it starts anything. Default: True.
+            on_overlap: What to do when an older run of the pipeline, of whatever
+                origin, is still going. SKIP lets the function Prepare list the
+                executions of the state machine. Default: RUN both.
+
+        Raises:
+            TypeError: A value is of another type than its argument.
+            ValueError: A value is not allowed, of the input by the rules of a run.
+
+        Examples:
+            >>> import aws_cdk as cdk
+            >>> from aws_cdk import aws_scheduler as scheduler
+            >>> stack = cdk.Stack(cdk.App(), "Films")
+            >>> pipeline = BatchSegmentPipeline(
+            ...     stack,
+            ...     "Segments",
+            ...     solution_version=SolutionVersion.latest_of(
+            ...         "arn:aws:personalize:us-east-1:111122223333:solution/films"
+            ...     ),
+            ... )
+            >>> nightly = pipeline.add_schedule(
+            ...     "Nightly",
+            ...     scheduler.ScheduleExpression.cron(hour="3", minute="0"),
+            ...     time_zone=cdk.TimeZone.of("Europe/Berlin"),
+            ...     input={"queries": "nightly", "numResults": 1000},
+            ...     on_overlap=OnOverlap.SKIP,
+            ... )
+            >>> nightly.schedule_expression
+            'cron(0 3 * * ? *)'
+        """
+        if self._schedules is None:
+            self._schedules = Schedules(
+                self,
+                "Schedules",
+                access=self._access,
+                prepare=self._functions.prepare,
+                state_machine=self._state_machine,
+                run_prefix=self._run_prefix,
+                job_tags=self._job_tags,
+            )
+        return self._schedules.add(
+            construct_id,
+            expression,
+            time_zone=time_zone,
+            given=input or {},
+            flexible_window=flexible_window,
+            enabled=enabled,
+            on_overlap=on_overlap,
+        )
 
     def _ensure_notices(self) -> Notices:
         """Define what tells of runs, where somebody asks for it first."""

@@ -10,8 +10,15 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from . import arns, clients, event_bus, jobs, limits, run_events, times
-from .failures import (
+from .aws_errors import (
     SDK_ERRORS,
+    access_denied,
+    code,
+    is_denied,
+    is_transient,
+    message,
+)
+from .failures import (
     AccessDenied,
     FilterNotUsable,
     InvalidInput,
@@ -19,12 +26,7 @@ from .failures import (
     QueueTimeout,
     RunFailure,
     SolutionVersionNotUsable,
-    access_denied,
-    code,
     describe,
-    is_denied,
-    is_transient,
-    message,
 )
 
 _log = logging.getLogger(__name__)

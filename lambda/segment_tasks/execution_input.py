@@ -11,6 +11,9 @@ from .uploads import Upload
 RESUME: Final = "resume"
 QUERIES: Final = "queries"
 FILES: Final = "files"
+ON_OVERLAP: Final = "onOverlap"
+RUN: Final = "run"
+SKIP: Final = "skip"
 KEYS: Final = (
     QUERIES,
     "numResults",
@@ -19,6 +22,7 @@ KEYS: Final = (
     "tags",
     RESUME,
     FILES,
+    ON_OVERLAP,
 )
 
 
@@ -36,6 +40,7 @@ class Request(NamedTuple):
     solution_version_arn: str | None
     tags: dict[str, str]
     resume: str | None
+    skips_on_overlap: bool
 
 
 def read(given: object, defaults: Mapping[str, Any], run_prefix: str) -> Request:
@@ -65,6 +70,7 @@ def read(given: object, defaults: Mapping[str, Any], run_prefix: str) -> Request
         solution_version_arn=_solution_version(values, defaults),
         tags=_tags(values.get("tags", {}), defaults["tags"]),
         resume=resume,
+        skips_on_overlap=_on_overlap(values.get(ON_OVERLAP, RUN)) == SKIP,
     )
 
 
@@ -91,6 +97,16 @@ def _resume(values: Mapping[str, Any], run_prefix: str) -> str | None:
             f"pipeline, such as {run_prefix}-0123456789abcdef, got {resume!r}."
         )
     return resume
+
+
+def _on_overlap(value: object) -> str:
+    if value in (RUN, SKIP):
+        return str(value)
+    raise InvalidInput(
+        f'In the execution input, {ON_OVERLAP} must be "{RUN}", to run although an '
+        f'older run of the pipeline is still going, or "{SKIP}", to do nothing then, '
+        f"got {value!r}."
+    )
 
 
 def _queries(value: object) -> str | None:

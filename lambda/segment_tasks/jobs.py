@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import times
-from .failures import SDK_ERRORS, is_not_found
+from .aws_errors import SDK_ERRORS, is_not_found
 
 if TYPE_CHECKING:
     from mypy_boto3_personalize.client import PersonalizeClient

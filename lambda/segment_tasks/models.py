@@ -7,15 +7,8 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from . import arns, clients, expressions, limits
-from .failures import (
-    FilterNotUsable,
-    RunFailure,
-    SolutionVersionNotUsable,
-    code,
-    is_not_found,
-    message,
-    refusals_named,
-)
+from .aws_errors import code, is_not_found, message, refusals_named
+from .failures import FilterNotUsable, RunFailure, SolutionVersionNotUsable
 
 _ACTIVE = "ACTIVE"
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from . import clients, event_bus, notices, objects, run_events, times
-from .failures import SDK_ERRORS, RunFailure, describe_caught
+from .aws_errors import SDK_ERRORS
+from .failures import RunFailure, describe_caught
 from .locations import Locations, run_of, uri
 
 _log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, Self
 from botocore.exceptions import ClientError
 
 from . import clients
-from .failures import CONNECTION_ERRORS, code, refusals_named
+from .aws_errors import CONNECTION_ERRORS, code, refusals_named
 from .locations import uri
 
 CHUNK_BYTES: Final = 1024 * 1024

@@ -5,16 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from . import clients, jobs, times
-from .failures import (
-    SDK_ERRORS,
-    JobFailed,
-    JobTimeout,
-    RunFailure,
-    access_denied,
-    describe,
-    is_denied,
-    is_transient,
-)
+from .aws_errors import SDK_ERRORS, access_denied, is_denied, is_transient
+from .failures import JobFailed, JobTimeout, RunFailure, describe
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any, Final
 
-from . import execution_input, limits, models, objects, plans, run_outputs, sources
+from . import (
+    execution_input,
+    limits,
+    models,
+    objects,
+    overlaps,
+    plans,
+    run_outputs,
+    sources,
+)
 from .claims import Claims, named
 from .dealing import Deal, too_large
 from .execution_input import Request
@@ -68,6 +77,7 @@ class _Preparation:
         self.name = run_of(places, event["execution"])
         self.invalid_lines: dict[str, Any] | None = None
         self.claims = Claims(places, self.name)
+        self._execution: dict[str, str] = event["execution"]
         self._input = event["input"]
         self._defaults: dict[str, Any] = event["defaults"]
         self._context = context
@@ -83,6 +93,8 @@ class _Preparation:
         request = execution_input.read(self._input, self._defaults, places.run_prefix)
         if request.resume:
             return plans.resumed(places, self.name, request.resume)
+        if request.skips_on_overlap:
+            overlaps.check(places, self._execution)
         version = models.find_solution_version(
             request.solution_version_arn, self._defaults
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from . import clients
-from .failures import code, refusals_named
+from .aws_errors import code, refusals_named
 from .locations import Locations, uri
 
 if TYPE_CHECKING:

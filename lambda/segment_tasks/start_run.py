@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from . import clients, limits
-from .failures import SDK_ERRORS, message
+from .aws_errors import SDK_ERRORS, message
 from .uploads import Upload
 
 _log = logging.getLogger(__name__)

@@ -2,10 +2,16 @@
 
 import json
 
+import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_scheduler as scheduler
 from botocore.exceptions import ClientError
 
-from cdk_personalize_segments import BatchSegmentPipeline, SolutionVersion
+from cdk_personalize_segments import (
+    BatchSegmentPipeline,
+    OnOverlap,
+    SolutionVersion,
+)
 
 pytestmark = pytest.mark.xdist_group("deployments")
 
@@ -23,17 +29,22 @@ def version(aws, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pipeline(aws, version, deploy):
-    [pipeline] = deploy(
-        "Access",
-        lambda stack: {
-            "P": BatchSegmentPipeline(
-                stack,
-                "P",
-                solution_version=SolutionVersion.latest_of(version.rpartition("/")[0]),
-                start_on_upload=True,
-            )
-        },
-    ).values()
+    def define(stack):
+        pipeline = BatchSegmentPipeline(
+            stack,
+            "P",
+            solution_version=SolutionVersion.latest_of(version.rpartition("/")[0]),
+            start_on_upload=True,
+        )
+        pipeline.add_schedule(
+            "Never",
+            scheduler.ScheduleExpression.rate(cdk.Duration.days(1)),
+            enabled=False,
+            on_overlap=OnOverlap.SKIP,
+        )
+        return {"P": pipeline}
+
+    [pipeline] = deploy("Access", define).values()
     for key in ("queries/a", "input/RUN/a", "input/RUN.plan/a", "elsewhere/a"):
         aws.client("s3").put_object(Bucket=pipeline.input_bucket, Key=key, Body=b"x")
     for key in ("output/RUN/a", "results/RUN/a", "elsewhere/a"):
@@ -53,11 +64,16 @@ def names(list_all, pipeline, version):
     variables = create["Environment"]["Variables"]
     queues = {
         name: next(each for each in list_all("sqs", "list_queues") if name in each)
-        for name in ("Access-PUploadQueue", "Access-PUploadDeadLetters")
+        for name in (
+            "Access-PUploadQueue",
+            "Access-PUploadDeadLetters",
+            "Access-PSchedulesDeadLetters",
+        )
     }
     return {
         "uploads": queues["Access-PUploadQueue"],
         "dead-letters": queues["Access-PUploadDeadLetters"],
+        "failed-starts": queues["Access-PSchedulesDeadLetters"],
         "machine": pipeline.state_machine_arn,
         "other-machine": pipeline.state_machine_arn + "-2",
         "in": pipeline.input_bucket,
@@ -101,6 +117,10 @@ def start_execution(machine):
     return ("stepfunctions", "start_execution", given)
 
 
+def list_executions(machine):
+    return ("stepfunctions", "list_executions", {"stateMachineArn": machine})
+
+
 def personalize(method, **parameters):
     return ("personalize", method, parameters)
 
@@ -139,6 +159,9 @@ ALLOWED = [
     ("FinishRole", s3("put_object", "out", "results/RUN/d", Body=b"x")),
     ("UploadStartRunRole", sqs("receive_message", "uploads")),
     ("UploadStartRunRole", start_execution("machine")),
+    ("PrepareRole", list_executions("machine")),
+    ("SchedulesRole", start_execution("machine")),
+    ("SchedulesRole", sqs("send_message", "failed-starts", MessageBody="x")),
     ("ServiceRole", s3("get_object", "in", "input/RUN/a")),
     ("ServiceRole", s3("list_objects_v2", "in", "input/RUN/")),
     ("ServiceRole", s3("put_object", "out", "output/RUN/b", Body=b"x")),
@@ -191,6 +214,12 @@ DENIED_CALLS = [
     ("UploadStartRunRole", sqs("send_message", "uploads", MessageBody="x")),
     ("UploadStartRunRole", sqs("receive_message", "dead-letters")),
     ("UploadStartRunRole", start_execution("other-machine")),
+    ("PrepareRole", list_executions("other-machine")),
+    ("PrepareRole", start_execution("machine")),
+    ("SchedulesRole", start_execution("other-machine")),
+    ("SchedulesRole", list_executions("machine")),
+    ("SchedulesRole", sqs("send_message", "dead-letters", MessageBody="x")),
+    ("SchedulesRole", sqs("receive_message", "failed-starts")),
     ("UploadStartRunRole", s3("get_object", "in", "queries/a")),
     ("ServiceRole", s3("get_object", "in", "queries/a")),
     ("ServiceRole", s3("put_object", "in", "input/RUN/b", Body=b"x")),
