@@ -14,6 +14,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Template
 from syrupy.extensions.json import JSONSnapshotExtension
@@ -55,6 +56,7 @@ def everything_on(stack):
         skip_invalid_lines=True,
         results_table=True,
         allow_any_solution=True,
+        schedule=scheduler.ScheduleExpression.rate(cdk.Duration.days(7)),
         start_on_upload=True,
         upload_suffixes=[".jsonl", ".jsonl.gz"],
         upload_window=cdk.Duration.minutes(1),

@@ -247,6 +247,7 @@ def _tag_context(parameters: Mapping[str, Any]) -> Context:
 _STATES_RESOURCES: Final = {
     "StartExecution": "stateMachineArn",
     "DescribeStateMachine": "stateMachineArn",
+    "ListExecutions": "stateMachineArn",
     "DescribeExecution": "executionArn",
     "GetExecutionHistory": "executionArn",
     "RedriveExecution": "executionArn",
