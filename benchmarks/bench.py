@@ -112,7 +112,7 @@ class Runner:
             stdout=subprocess.PIPE,
             check=True,
         )
-        found: dict[str, Any] = json.loads(done.stdout)
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return found
 
     def alternately(

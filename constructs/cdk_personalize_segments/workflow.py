@@ -160,6 +160,7 @@ class Workflow:
             self._functions.poll_job,
             {
                 "now": _NOW,
+                "execution": _EXECUTION,
                 "run": "{% $run %}",
                 "job": "{% $job %}",
                 "pollIntervalSeconds": self._poll_interval,
@@ -180,6 +181,7 @@ class Workflow:
             "Collect part",
             self._functions.collect,
             {
+                "execution": _EXECUTION,
                 "run": "{% $states.input.run %}",
                 "job": "{% $states.input.job %}",
                 "part": "{% $states.input.part %}",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any, Final, NamedTuple
 
-from . import matching, objects, output, users_csv
+from . import log_fields, matching, objects, output, users_csv
 from .asked import Asked
 from .locations import Locations, bucket_and_key, output_file, part_name
 from .matching import Matching
@@ -44,7 +44,7 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, int]:
     """
     account = _Collection(event, context).collect()
     counts = {key: value for key, value in account.items() if isinstance(value, int)}
-    _log.info("Part collected", extra={"run": event["run"]["name"], **counts})
+    _log.info("Part collected", extra=log_fields.of(event, **counts))
     return {"part": event["part"]}
 
 

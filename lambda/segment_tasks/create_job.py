@@ -9,7 +9,17 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from . import arns, clients, event_bus, jobs, limits, run_events, times
+from . import (
+    arns,
+    clients,
+    event_bus,
+    jobs,
+    limits,
+    log_fields,
+    metrics,
+    run_events,
+    times,
+)
 from .aws_errors import (
     SDK_ERRORS,
     access_denied,
@@ -57,19 +67,18 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     The event has `now`, `execution`, `run`, `waiting`, `queueTimeoutSeconds` and
     `pollIntervalSeconds`.
     """
-    name = event["run"]["name"]
     try:
         result = _Creation(event).attempt()
     except RunFailure as failure:
-        _log.warning("No job", extra={"run": name, "error": type(failure).__name__})
+        _log.warning("No job", extra=log_fields.of(event, error=type(failure).__name__))
         return _result("failed", None, event["waiting"], 0, describe(failure))
     _log.info(
         "Job asked for",
-        extra={
-            "run": name,
-            "outcome": result["outcome"],
-            "attempts": result["waiting"]["attempts"],
-        },
+        extra=log_fields.of(
+            {**event, "job": result["job"]},
+            outcome=result["outcome"],
+            attempts=result["waiting"]["attempts"],
+        ),
     )
     return result
 
@@ -241,6 +250,7 @@ class _Creation:
                 told = self._tell(since, attempts, error)
         if told:
             waiting["told"] = True
+        metrics.put_waiting(self._now, waited)
         return _result("wait", None, waiting, max(1, min(seconds, int(left))), None)
 
     def _tell(self, since: str, attempts: int, error: Exception) -> bool:
@@ -260,7 +270,7 @@ class _Creation:
             _log.warning(
                 "Not told that a run is queued too long: %s",
                 refusal,
-                extra={"run": self._run["name"], "execution": self._execution["arn"]},
+                extra=log_fields.of({"run": self._run, "execution": self._execution}),
             )
             return False
         return True

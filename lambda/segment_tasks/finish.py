@@ -3,7 +3,17 @@
 import logging
 from typing import Any, Final
 
-from . import accounts, jobs, manifest, plans, results_tables, run_outputs, times
+from . import (
+    accounts,
+    jobs,
+    log_fields,
+    manifest,
+    metrics,
+    plans,
+    results_tables,
+    run_outputs,
+    times,
+)
 from .accounts import Accounts
 from .failures import (
     MAX_CAUSE_LENGTH,
@@ -86,6 +96,7 @@ def _account(event: dict[str, Any], places: Locations, name: str) -> dict[str, A
     described = describe(failure) if failure else None
     record = manifest.build(places, event, event["run"], plan, found, described)
     manifest.write(places, record)
+    metrics.put_end(record)
     if described:
         return _failed(event, places, name, described)
     return _succeeded(event, places, name, found)
@@ -141,12 +152,15 @@ def _record(
         if plan:
             found = accounts.read(places, name, plan["run"]["queries"], plan["parts"])
         run = plan["run"] if plan else {"name": name, **(event["run"] or {})}
-        manifest.write(places, manifest.build(places, event, run, plan, found, failure))
+        record = manifest.build(places, event, run, plan, found, failure)
+        manifest.write(places, record)
     except AccessDenied as denied:
         # What went wrong first is what has to be told.
-        _log.warning("Manifest not written", extra={"run": name})
+        _log.warning("Manifest not written", extra=log_fields.of(event, run=name))
+        metrics.put_failure(event["now"], failure["error"])
         cause = f"{failure['cause']} The manifest could not be written: {denied}"
         return _result(event, "failed", {**failure, "cause": shorten(cause)})
+    metrics.put_end(record)
     return _failed(event, places, name, failure)
 
 
@@ -155,7 +169,8 @@ def _failed(
 ) -> dict[str, Any]:
     where = f" Manifest: {uri(places.output_bucket, places.manifest(name))}"
     cause = shorten(failure["cause"], MAX_CAUSE_LENGTH - len(where)) + where
-    _log.warning("Run failed", extra={"run": name, "error": failure["error"]})
+    error = failure["error"]
+    _log.warning("Run failed", extra=log_fields.of(event, run=name, error=error))
     return _result(event, "failed", {"error": failure["error"], "cause": cause})
 
 
@@ -167,7 +182,7 @@ def _succeeded(
         "failedQueries": found.sum("failed"),
         "users": found.sum("users"),
     }
-    _log.info("Run succeeded", extra={"run": name, **counts})
+    _log.info("Run succeeded", extra=log_fields.of(event, run=name, **counts))
     result = run_outputs.of_run(
         name,
         jobName=event["job"]["name"],

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from . import clients, event_bus, notices, objects, run_events, times
+from . import clients, event_bus, jobs, notices, objects, run_events, times
 from .aws_errors import SDK_ERRORS
 from .failures import RunFailure, describe_caught
 from .locations import Locations, run_of, uri
@@ -146,6 +146,7 @@ def _manifest(places: Locations, of: Mapping[str, Any]) -> dict[str, Any] | None
 
 def _recorded(record: Mapping[str, Any], places: Locations, run: str) -> dict[str, Any]:
     job = record["job"] or {}
+    queued, worked = jobs.times_taken(job)
     # Without input that was prepared, or output, zeros would be no counts.
     prepared, collected = bool(record["sources"]), record["results"] is not None
     lines = record["invalidLines"]
@@ -157,19 +158,13 @@ def _recorded(record: Mapping[str, Any], places: Locations, run: str) -> dict[st
         "failedQueries": record["queries"]["failed"] if collected else None,
         "users": record["users"] if collected else None,
         "skippedLines": lines["count"] if lines and lines["skipped"] else 0,
-        "queuedSeconds": _between(job.get("queuedSince"), job.get("createdAt")),
-        "workedSeconds": _between(job.get("createdAt"), job.get("updatedAt")),
+        "queuedSeconds": None if queued is None else int(queued),
+        "workedSeconds": None if worked is None else int(worked),
         "manifest": uri(places.output_bucket, places.manifest(run)),
         "results": uri(places.output_bucket, places.results_folder(run))
         if collected
         else None,
     }
-
-
-def _between(since: str | None, until: str | None) -> int | None:
-    if since is None or until is None:
-        return None
-    return int(times.seconds_since(since, until))
 
 
 def _failure(

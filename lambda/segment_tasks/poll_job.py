@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from . import clients, jobs, times
+from . import clients, jobs, log_fields, times
 from .aws_errors import SDK_ERRORS, access_denied, is_denied, is_transient
 from .failures import JobFailed, JobTimeout, RunFailure, describe
 
@@ -22,17 +22,17 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
     The event has `now`, `run`, `job`, `pollIntervalSeconds` and `jobTimeoutSeconds`.
     """
-    run, job = event["run"], event["job"]
+    job = event["job"]
     try:
         result = _look(event)
     except RunFailure as failure:
         _log.warning(
-            "Job failed", extra={"run": run["name"], "error": type(failure).__name__}
+            "Job failed", extra=log_fields.of(event, error=type(failure).__name__)
         )
         return _result("failed", job, 0, describe(failure))
     _log.info(
         "Job looked at",
-        extra={"run": run["name"], "status": result["job"]["status"]},
+        extra=log_fields.of(event, status=result["job"]["status"]),
     )
     return result
 

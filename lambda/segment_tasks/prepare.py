@@ -10,6 +10,7 @@ from typing import Any, Final
 from . import (
     execution_input,
     limits,
+    log_fields,
     models,
     objects,
     overlaps,
@@ -53,7 +54,7 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     try:
         plan = plans.read(places, name) or preparation.plan()
     except NothingToDo as found:
-        _log.info("Nothing to do", extra={"run": name})
+        _log.info("Nothing to do", extra=log_fields.of(event, run=name))
         output = run_outputs.of_run(name, nothingToDo=str(found))
         return {**_result("nothingToDo", _unprepared(name)), "result": output}
     except AccessDenied:
@@ -61,10 +62,12 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     except RunFailure as failure:
         preparation.claims.give_back()
         error = type(failure).__name__
-        _log.warning("Input refused", extra={"run": name, "error": error})
+        _log.warning("Input refused", extra=log_fields.of(event, run=name, error=error))
         run = {**_unprepared(name), "invalidLines": preparation.invalid_lines}
         return _result("failed", run, failure=describe(failure))
-    _log.info("Input prepared", extra={"run": name, "queries": plan["run"]["queries"]})
+    run = plan["run"]
+    known = log_fields.of({**event, "run": run}, run=name, queries=run["queries"])
+    _log.info("Input prepared", extra=known)
     return _result("ready", plan["run"], list(range(plan["parts"])))
 
 

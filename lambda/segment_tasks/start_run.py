@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from . import clients, limits
+from . import clients, limits, log_fields
 from .aws_errors import SDK_ERRORS, message
 from .uploads import Upload
 
@@ -139,8 +139,7 @@ def _start(uploads: list[Upload]) -> bool:
 
 
 def _say(level: int, text: str, **fields: object) -> None:
-    known = {"pipeline": os.environ["RUN_PREFIX"], "execution": None}
-    _log.log(level, text, extra={**known, "run": None, "job": None, **fields})
+    _log.log(level, text, extra=log_fields.of({}, **fields))
 
 
 def _json(value: object) -> str:
