@@ -4,15 +4,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cdk_personalize_segments.alarms import AlarmSeverity
     from cdk_personalize_segments.pipeline import (
         BatchSegmentPipeline,
         ImportedBatchSegmentPipeline,
     )
     from cdk_personalize_segments.solution_version import SolutionVersion
 
-__all__ = ["BatchSegmentPipeline", "ImportedBatchSegmentPipeline", "SolutionVersion"]
+__all__ = [
+    "AlarmSeverity",
+    "BatchSegmentPipeline",
+    "ImportedBatchSegmentPipeline",
+    "SolutionVersion",
+]
 
 _HOME = {
+    "AlarmSeverity": "alarms",
     "BatchSegmentPipeline": "pipeline",
     "ImportedBatchSegmentPipeline": "pipeline",
     "SolutionVersion": "solution_version",

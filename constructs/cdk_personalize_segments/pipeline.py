@@ -11,17 +11,20 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_personalize_segments import _validation
 from cdk_personalize_segments._runtime import arns, limits, locations
 from cdk_personalize_segments.access import Access
+from cdk_personalize_segments.alarms import Alarms, AlarmSeverity
 from cdk_personalize_segments.functions import (
     FunctionFactory,
     define_functions,
     environment,
 )
+from cdk_personalize_segments.monitored import Monitored
 from cdk_personalize_segments.results_tables import ResultsTables
 from cdk_personalize_segments.solution_version import SolutionVersion
 from cdk_personalize_segments.storage import (
@@ -356,6 +359,18 @@ class BatchSegmentPipeline(_Pipeline):
         self._results_tables = results_tables
         self._access = access
         self._functions = functions
+        self._dead_letter_queues: dict[str, sqs.IQueue] = {}
+        self._alarms: Alarms | None = None
+        self._monitored = Monitored(
+            name=self.node.path,
+            run_prefix=run_prefix,
+            state_machine=self._state_machine,
+            functions=factory.defined,
+            function_logs=function_logs,
+            state_machine_logs=self._log_group,
+            queue_timeout=queue_timeout,
+            dead_letter_queues=self._dead_letter_queues,
+        )
         cdk.CfnOutput(
             self,
             "StateMachineArn",
@@ -423,6 +438,107 @@ class BatchSegmentPipeline(_Pipeline):
     def log_group(self) -> logs.ILogGroup:
         """The log group of the state machine."""
         return self._log_group
+
+    @property
+    def alarms(self) -> list[cloudwatch.Alarm]:
+        """The alarms that `add_alarms` has defined so far."""
+        return list(self._alarms.all) if self._alarms else []
+
+    def add_alarms(
+        self,
+        *,
+        action: cloudwatch.IAlarmAction
+        | Mapping[AlarmSeverity, cloudwatch.IAlarmAction]
+        | None = None,
+        ok_action: cloudwatch.IAlarmAction
+        | Mapping[AlarmSeverity, cloudwatch.IAlarmAction]
+        | None = None,
+        failed_runs: Mapping[AlarmSeverity, int] | None = None,
+        timed_out_runs: Mapping[AlarmSeverity, int] | None = None,
+        aborted_runs: Mapping[AlarmSeverity, int] | None = None,
+        throttled_transitions: Mapping[AlarmSeverity, int] | None = None,
+        failed_queries: Mapping[AlarmSeverity, int] | None = None,
+        function_errors: Mapping[AlarmSeverity, int] | None = None,
+        dead_letters: Mapping[AlarmSeverity, int] | None = None,
+        queued_too_long: Mapping[AlarmSeverity, cdk.Duration] | None = None,
+        no_success_within: Mapping[AlarmSeverity, cdk.Duration] | None = None,
+        within: cdk.Duration | None = None,
+        runbook_url: str | None = None,
+    ) -> None:
+        """Define alarms: one for each severity of what is watched.
+
+        What is watched has its thresholds by severity; an empty mapping switches it
+        off. Of queues and functions that are added to the pipeline later, the alarms
+        are defined as well.
+
+        Args:
+            action: What happens at an alarm, or for alarms of which severity what,
+                such as an `SnsAction`. Default: alarms only show.
+            ok_action: What happens when an alarm is over, in the same way.
+                Default: nothing.
+            failed_runs: From how many failed runs on. Default: CRITICAL from 1.
+            timed_out_runs: From how many runs on that the state machine's own time-out
+                ended. Default: CRITICAL from 1.
+            aborted_runs: From how many aborted runs on. Default: WARNING from 1.
+            throttled_transitions: From how many throttled state transitions on.
+                Default: WARNING from 1.
+            failed_queries: From how many queries on that the service refused in runs
+                that went on. Default: WARNING from 1.
+            function_errors: From how many failing calls of the pipeline's functions
+                on, within 15 minutes; they are repeated. Default: WARNING from 3.
+            dead_letters: From how many messages in a dead-letter queue on, if the
+                pipeline has one. Default: CRITICAL from 1.
+            queued_too_long: How long a run waits for a job slot.
+                Default: WARNING at half of `queue_timeout`.
+            no_success_within: For how long no run has succeeded, which shows that a
+                schedule has stopped; whole hours, up to 7 days. A pipeline that has
+                not run yet is in alarm. Default: no such alarm.
+            within: In which time runs, state transitions and queries are counted,
+                from 1 minute to 1 day. Default: 5 minutes.
+            runbook_url: The page that says what to do, to which each alarm adds an
+                anchor, such as `#failed-runs`. Default: the alarms name
+                docs/guide/monitoring.md.
+
+        Raises:
+            TypeError: A value is of another type than its property.
+            ValueError: A value is not allowed, or the alarms are there already.
+        """
+        if self._alarms is not None:
+            raise ValueError(
+                f"the pipeline {self.node.path} has its alarms already; call "
+                "add_alarms once, with all thresholds"
+            )
+        self._alarms = Alarms(
+            self,
+            "Alarms",
+            monitored=self._monitored,
+            action=action,
+            ok_action=ok_action,
+            counts={
+                "failed_runs": failed_runs,
+                "timed_out_runs": timed_out_runs,
+                "aborted_runs": aborted_runs,
+                "throttled_transitions": throttled_transitions,
+                "failed_queries": failed_queries,
+                "function_errors": function_errors,
+                "dead_letters": dead_letters,
+            },
+            within=within,
+            queued_too_long=queued_too_long,
+            no_success_within=no_success_within,
+            runbook_url=runbook_url,
+        )
+
+    def _watch_dead_letters(self, of: str, queue: sqs.IQueue) -> None:
+        """Have a dead-letter queue watched, whether alarms come before or after it.
+
+        Args:
+            of: What fills it, in the plural: `Schedules` or `Uploads`.
+            queue: The queue.
+        """
+        self._dead_letter_queues[of] = queue
+        if self._alarms:
+            self._alarms.watch_dead_letters(of, queue)
 
     def grant_put_queries(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a principal put query files under the queries prefix.
