@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cdk_personalize_segments.alarms import AlarmSeverity
+    from cdk_personalize_segments.dashboard import BatchSegmentDashboard
     from cdk_personalize_segments.pipeline import (
         BatchSegmentPipeline,
         ImportedBatchSegmentPipeline,
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlarmSeverity",
+    "BatchSegmentDashboard",
     "BatchSegmentPipeline",
     "ImportedBatchSegmentPipeline",
     "SolutionVersion",
@@ -20,6 +22,7 @@ __all__ = [
 
 _HOME = {
     "AlarmSeverity": "alarms",
+    "BatchSegmentDashboard": "dashboard",
     "BatchSegmentPipeline": "pipeline",
     "ImportedBatchSegmentPipeline": "pipeline",
     "SolutionVersion": "solution_version",

@@ -60,7 +60,15 @@ def check_bucket_type(name: str, value: object) -> None:
         )
 
 
-def check_same_place(name: str, account: str, region: str, stack: cdk.Stack) -> None:
+def check_same_place(
+    name: str,
+    account: str,
+    region: str,
+    stack: cdk.Stack,
+    *,
+    beside: str = "the pipeline",
+    who: str = "Personalize",
+) -> None:
     """Check that something is in the account and Region of the stack, if known.
 
     Args:
@@ -68,6 +76,8 @@ def check_same_place(name: str, account: str, region: str, stack: cdk.Stack) -> 
         account: The account that it is in, or a token.
         region: Its Region, or a token.
         stack: Where the pipeline is.
+        beside: What is in the stack.
+        who: Who needs both in one place.
 
     Raises:
         ValueError: It is elsewhere.
@@ -78,8 +88,8 @@ def check_same_place(name: str, account: str, region: str, stack: cdk.Stack) -> 
     ):
         if theirs != ours and not (is_token(theirs) or is_token(ours)):
             raise ValueError(
-                f"{name} is in the {what} {theirs}, the pipeline in {ours}; "
-                f"Personalize needs both in one {what}"
+                f"{name} is in the {what} {theirs}, {beside} in {ours}; {who} needs "
+                f"both in one {what}"
             )
 
 
@@ -369,9 +379,7 @@ def _known_seconds(name: str, value: Any) -> int:  # noqa: ANN401
     if value.is_unresolved():
         raise ValueError(f"{name} must be known at synth; pass a plain Duration")
     if value.to_milliseconds() % 1000:
-        raise ValueError(
-            f"{name} must be whole seconds, got {value.to_human_string()}"
-        )
+        raise ValueError(f"{name} must be whole seconds, got {value.to_human_string()}")
     return int(value.to_seconds())
 
 

@@ -117,7 +117,9 @@ class Alarms(Construct):
         within = DEFAULT_WITHIN if within is None else within
         _validation.check_within(within)
         waits = _default_wait(monitored) if queued_too_long is None else queued_too_long
-        _check("queued_too_long", waits, _validation.check_wait(monitored.queue_timeout))
+        _check(
+            "queued_too_long", waits, _validation.check_wait(monitored.queue_timeout)
+        )
         silences = no_success_within or {}
         _check("no_success_within", silences, _validation.check_silence)
         self._actions = _by_severity("action", action)
@@ -190,9 +192,7 @@ class Alarms(Construct):
                 metric=self._monitored.state_machine.metric_succeeded(
                     period=_HOUR, statistic="Sum"
                 ),
-                comparison_operator=(
-                    cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
-                ),
+                comparison_operator=(cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD),
                 threshold=1,
                 evaluation_periods=int(silence.to_hours()),
                 # Nothing is put where nothing succeeds: that is what is looked for.

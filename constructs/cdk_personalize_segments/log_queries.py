@@ -58,48 +58,77 @@ _ENDS: Final = (
     "ExecutionTimedOut",
     "ExecutionAborted",
 )
-_STEPS: Final = "filter type like /StateEntered$/ or type like /^Execution/"
 
-RUNNING: Final = Question(
-    construct_id="RunningNow",
-    title="What runs now, since when, and at which step",
-    source=Source.STATE_MACHINE,
-    lines=(
-        _STEPS,
-        _EXECUTION,
-        # An execution that is redriven has one end less.
-        "fields "
-        + " + ".join(f'strcontains(type, "{each}")' for each in _ENDS)
-        + ' - strcontains(type, "ExecutionRedriven") as ended',
-        "stats min(@timestamp) as since, latest(details.name) as step, "
-        "max(@timestamp) as stepSince, sum(ended) as ends by execution",
-        "filter ends < 1",
-        "sort since asc",
-        "display since, execution, step, stepSince",
-    ),
-)
-LAST_RESULTS: Final = Question(
-    construct_id="LastResults",
-    title="The last runs and their results",
-    source=Source.FUNCTIONS,
-    lines=(
-        'filter message in ["Run succeeded", "Run failed"]',
-        "fields @timestamp, run, message, queries, failedQueries, users, error",
-        "sort @timestamp desc",
-        "limit 20",
-    ),
-)
-RECENT_FAILURES: Final = Question(
-    construct_id="RecentFailures",
-    title="The last failures",
-    source=Source.FUNCTIONS,
-    lines=(
-        'filter message = "Run failed"',
-        "fields @timestamp, error, run, execution",
-        "sort @timestamp desc",
-        "limit 20",
-    ),
-)
+
+def running(*, of_many: bool = False) -> Question:
+    """Ask what runs now.
+
+    Args:
+        of_many: Whether it is asked of many pipelines.
+    """
+    # The name of a state machine tells its pipeline.
+    execution = "machine, execution" if of_many else "execution"
+    return Question(
+        construct_id="RunningNow",
+        title="What runs now, since when, and at which step",
+        source=Source.STATE_MACHINE,
+        lines=(
+            "filter type like /StateEntered$/ or type like /^Execution/",
+            _EXECUTION,
+            # An execution that is redriven has one end less.
+            "fields "
+            + " + ".join(f'strcontains(type, "{each}")' for each in _ENDS)
+            + ' - strcontains(type, "ExecutionRedriven") as ended',
+            "stats min(@timestamp) as since, latest(details.name) as step, "
+            f"max(@timestamp) as stepSince, sum(ended) as ends by {execution}",
+            "filter ends < 1",
+            "sort since asc",
+            f"display since, {execution}, step, stepSince",
+        ),
+    )
+
+
+def last_results(*, of_many: bool = False) -> Question:
+    """Ask what came of the last runs.
+
+    Args:
+        of_many: Whether it is asked of many pipelines.
+    """
+    pipeline = "pipeline, " if of_many else ""
+    return Question(
+        construct_id="LastResults",
+        title="The last runs and their results",
+        source=Source.FUNCTIONS,
+        lines=(
+            'filter message in ["Run succeeded", "Run failed"]',
+            f"fields @timestamp, {pipeline}run, message, queries, failedQueries, "
+            "users, error",
+            "sort @timestamp desc",
+            "limit 20",
+        ),
+    )
+
+
+def recent_failures(*, of_many: bool = False) -> Question:
+    """Ask for the last runs that failed.
+
+    Args:
+        of_many: Whether it is asked of many pipelines.
+    """
+    pipeline = "pipeline, " if of_many else ""
+    return Question(
+        construct_id="RecentFailures",
+        title="The last failures",
+        source=Source.FUNCTIONS,
+        lines=(
+            'filter message = "Run failed"',
+            f"fields @timestamp, {pipeline}error, run",
+            "sort @timestamp desc",
+            "limit 20",
+        ),
+    )
+
+
 ERRORS_BY_NAME: Final = Question(
     construct_id="ErrorsByName",
     title="Errors by name",
@@ -181,11 +210,20 @@ TRANSITIONS: Final = Question(
         "limit 20",
     ),
 )
+TRANSITIONS_BY_DAY: Final = Question(
+    construct_id="TransitionsByDay",
+    title="State transitions by day",
+    source=Source.STATE_MACHINE,
+    lines=(
+        "filter type like /StateEntered$/",
+        "stats count(*) as transitions by bin(1d)",
+    ),
+)
 SAVED: Final = (
     ONE_RUN,
-    RUNNING,
-    LAST_RESULTS,
-    RECENT_FAILURES,
+    running(),
+    last_results(),
+    recent_failures(),
     ERRORS_BY_NAME,
     ENDED_OUTSIDE,
     SLOWEST_RUNS,

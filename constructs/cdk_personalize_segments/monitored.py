@@ -16,7 +16,7 @@ NAMESPACE: Final = "PersonalizeSegments"
 
 @dataclass(frozen=True, kw_only=True)
 class Monitored:
-    """A pipeline, as it is watched.
+    """A pipeline of this app, as it is watched.
 
     Attributes:
         name: Its construct path.
@@ -26,6 +26,8 @@ class Monitored:
         function_logs: Where they log.
         state_machine_logs: Where its state machine logs.
         queue_timeout: How long a run waits for a job slot.
+        results_bucket_name: Where its results are.
+        results_prefix: Beneath which prefix.
         dead_letter_queues: Its dead-letter queues by what fills them, in the plural.
     """
 
@@ -36,6 +38,8 @@ class Monitored:
     function_logs: logs.ILogGroup
     state_machine_logs: logs.ILogGroup
     queue_timeout: cdk.Duration
+    results_bucket_name: str
+    results_prefix: str
     dead_letter_queues: Mapping[str, sqs.IQueue] = field(default_factory=dict)
 
     def metric(self, name: str, **options: Any) -> cloudwatch.Metric:  # noqa: ANN401

@@ -19,11 +19,13 @@ from cdk_personalize_segments import _validation
 from cdk_personalize_segments._runtime import arns, limits, locations
 from cdk_personalize_segments.access import Access
 from cdk_personalize_segments.alarms import Alarms, AlarmSeverity
+from cdk_personalize_segments.dashboard import DEFAULT_INTERVAL, define_dashboard
 from cdk_personalize_segments.functions import (
     FunctionFactory,
     define_functions,
     environment,
 )
+from cdk_personalize_segments.log_queries import LogQueries
 from cdk_personalize_segments.monitored import Monitored
 from cdk_personalize_segments.results_tables import ResultsTables
 from cdk_personalize_segments.solution_version import SolutionVersion
@@ -42,6 +44,13 @@ class _Pipeline(Construct):
     """What a pipeline of this app and one of another have in common."""
 
     _state_machine: sfn.IStateMachine
+    _monitored: Monitored | None = None
+    _alarms: Alarms | None = None
+
+    @property
+    def alarms(self) -> list[cloudwatch.Alarm]:
+        """The alarms that `add_alarms` has defined so far."""
+        return list(self._alarms.all) if self._alarms else []
 
     @property
     def state_machine(self) -> sfn.IStateMachine:
@@ -360,8 +369,9 @@ class BatchSegmentPipeline(_Pipeline):
         self._access = access
         self._functions = functions
         self._dead_letter_queues: dict[str, sqs.IQueue] = {}
-        self._alarms: Alarms | None = None
-        self._monitored = Monitored(
+        self._dashboard: cloudwatch.Dashboard | None = None
+        self._log_queries: LogQueries | None = None
+        self._monitored: Monitored = Monitored(
             name=self.node.path,
             run_prefix=run_prefix,
             state_machine=self._state_machine,
@@ -369,6 +379,8 @@ class BatchSegmentPipeline(_Pipeline):
             function_logs=function_logs,
             state_machine_logs=self._log_group,
             queue_timeout=queue_timeout,
+            results_bucket_name=storage.output_bucket.bucket_name,
+            results_prefix=results_prefix,
             dead_letter_queues=self._dead_letter_queues,
         )
         cdk.CfnOutput(
@@ -439,11 +451,6 @@ class BatchSegmentPipeline(_Pipeline):
         """The log group of the state machine."""
         return self._log_group
 
-    @property
-    def alarms(self) -> list[cloudwatch.Alarm]:
-        """The alarms that `add_alarms` has defined so far."""
-        return list(self._alarms.all) if self._alarms else []
-
     def add_alarms(
         self,
         *,
@@ -503,11 +510,7 @@ class BatchSegmentPipeline(_Pipeline):
             TypeError: A value is of another type than its property.
             ValueError: A value is not allowed, or the alarms are there already.
         """
-        if self._alarms is not None:
-            raise ValueError(
-                f"the pipeline {self.node.path} has its alarms already; call "
-                "add_alarms once, with all thresholds"
-            )
+        self._check_once("add_alarms", self._alarms)
         self._alarms = Alarms(
             self,
             "Alarms",
@@ -528,6 +531,54 @@ class BatchSegmentPipeline(_Pipeline):
             no_success_within=no_success_within,
             runbook_url=runbook_url,
         )
+
+    def add_dashboard(
+        self, *, default_interval: cdk.Duration | None = None
+    ) -> cloudwatch.Dashboard:
+        """Define a dashboard: what runs, last results, failures, time, cost drivers.
+
+        It shows the pipeline's alarms, too, also if they are defined later. Each look
+        at it runs queries of the logs, which CloudWatch charges for by the data that
+        they read. For many pipelines there is `BatchSegmentDashboard`.
+
+        Args:
+            default_interval: Which time is shown at first. Default: 7 days.
+
+        Returns:
+            The dashboard, to which widgets can be added.
+
+        Raises:
+            ValueError: There is a dashboard already.
+        """
+        self._check_once("add_dashboard", self._dashboard)
+        self._dashboard = define_dashboard(
+            self,
+            "Dashboard",
+            monitored=self._monitored,
+            alarms=lambda: self.alarms,
+            default_interval=default_interval or DEFAULT_INTERVAL,
+        )
+        return self._dashboard
+
+    def add_log_queries(self) -> None:
+        """Save queries of the logs, for the console of CloudWatch Logs Insights.
+
+        They are in the folder `PersonalizeSegments`, one resource each: all about one
+        run, what runs now, last results, failures, errors by name, slowest runs, and
+        more that docs/guide/monitoring.md lists. Saved queries cost nothing.
+
+        Raises:
+            ValueError: They are saved already.
+        """
+        self._check_once("add_log_queries", self._log_queries)
+        self._log_queries = LogQueries(self, "LogQueries", monitored=self._monitored)
+
+    def _check_once(self, method: str, made: object) -> None:
+        if made is not None:
+            raise ValueError(
+                f"{method} was called for the pipeline {self.node.path} before; call "
+                "it once, with all that is wanted"
+            )
 
     def _watch_dead_letters(self, of: str, queue: sqs.IQueue) -> None:
         """Have a dead-letter queue watched, whether alarms come before or after it.
