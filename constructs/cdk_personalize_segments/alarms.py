@@ -172,7 +172,7 @@ class Alarms(Construct):
             self._define(
                 "QueuedTooLong",
                 severity,
-                f"a run of {{pipeline}} waits for a job slot, and has for {_text(wait)}",
+                f"a run of {{pipeline}} has waited for a job slot for {_text(wait)}",
                 metric=self._monitored.metric(
                     "WaitingTime", period=_WAITING, statistic="Maximum"
                 ),
@@ -299,7 +299,7 @@ class _FunctionErrors:
 
     def produce(self) -> Any:  # noqa: ANN401
         """Give them as CloudFormation takes them."""
-        errors = [
+        errors: list[dict[str, Any]] = [
             {
                 "id": f"errors{index}",
                 "metricStat": {

@@ -306,6 +306,7 @@ def _math(
     expression: str,
     label: str,
     color: str | None = None,
+    /,
     **metrics: cloudwatch.IMetric,
 ) -> cloudwatch.MathExpression:
     return cloudwatch.MathExpression(
