@@ -18,6 +18,7 @@ from cdk_personalize_segments.local import (
     stacks,
     templates,
 )
+from cdk_personalize_segments.local.cloudwatch import sources as metric_sources
 from cdk_personalize_segments.local.events import (
     expressions,
     patterns,
@@ -89,6 +90,7 @@ def sections() -> list[Section]:
         _errors(),
         _jsonata(),
         _events(),
+        _metrics(),
         _lambda(),
         _policies(),
         *_personalize(),
@@ -334,6 +336,20 @@ def _events() -> Section:
                 for name in topics.KEPT
             ),
         ],
+    )
+
+
+# --- Metrics ---
+
+
+def _metrics() -> Section:
+    return Section(
+        "Metrics",
+        [
+            Line(f"metrics:{name}", what)
+            for name, what in metric_sources.SOURCES.items()
+        ],
+        "At the virtual time at which it happens.",
     )
 
 

@@ -11,6 +11,7 @@ from cdk_personalize_segments.local import (
     api,
     assumed_roles,
     cloudformation,
+    cloudwatch,
     control,
     custom_responses,
     enforcement,
@@ -51,6 +52,7 @@ def install_all(aws: "LocalAws") -> None:
     aws.sessions = Sessions(aws.chance)
     for bridge in (
         times,
+        cloudwatch,
         storage,
         s3_answers,
         s3_requests,

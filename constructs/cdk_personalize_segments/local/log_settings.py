@@ -19,6 +19,7 @@ from moto.logs.models import logs_backends
 from moto.logs.responses import LogsResponse
 
 from cdk_personalize_segments.local import patching
+from cdk_personalize_segments.local.cloudwatch import embedded
 from cdk_personalize_segments.local.log_patterns import PatternError, read_pattern
 from cdk_personalize_segments.local.untyped import Moto
 
@@ -175,6 +176,18 @@ class LogSettingsApi(LogsResponse):
         if group is None:
             raise ResourceNotFoundException
         return group
+
+    # --- Events ---
+
+    def put_log_events(self) -> str:
+        """PutLogEvents, with the metrics in what is put."""
+        answer = super().put_log_events()
+        group = self._get_param("logGroupName")
+        for event in self._get_param("logEvents"):
+            embedded.extract(
+                self.local_aws.metrics, self.region, group, event["message"]
+            )
+        return str(answer)
 
     # --- Filters ---
 

@@ -1,0 +1,76 @@
+"""What functions print, and what services measure of executions and functions."""
+
+import json
+
+import pytest
+
+from cdk_personalize_segments.local.cloudwatch.metrics import Metric
+
+PRINTING = """
+import json
+
+def handler(event, context):
+    print(json.dumps(event))
+    return 1
+"""
+
+
+@pytest.fixture
+def values(local_aws):
+    def read(namespace, name, **dimensions):
+        metric = Metric.of("us-east-1", namespace, name, dimensions)
+        end = local_aws.clock.now().timestamp() + 60
+        return [
+            (each.value, each.unit)
+            for each in local_aws.metrics.series(metric).between(0, end)
+        ]
+
+    return read
+
+
+@pytest.mark.emulates("metrics:embedded")
+@pytest.mark.parametrize("log_format", ["JSON", "Text"])
+def test_a_line_that_a_function_prints_is_a_metric(
+    local_aws, function, values, log_format
+):
+    own = function(PRINTING, LoggingConfig={"LogFormat": log_format})
+    now = int(local_aws.clock.now().timestamp() * 1000)
+    line = {
+        "_aws": {
+            "Timestamp": now,
+            "CloudWatchMetrics": [
+                {
+                    "Namespace": "Printed",
+                    "Dimensions": [["Name"]],
+                    "Metrics": [{"Name": "Runs", "Unit": "Count"}],
+                }
+            ],
+        },
+        "Name": own.name,
+        "Runs": 3,
+    }
+    own.invoke(line)
+    assert values("Printed", "Runs", Name=own.name) == [(3, "Count")]
+    logged = local_aws.client("logs").filter_log_events(
+        logGroupName=f"/aws/lambda/{own.name}"
+    )["events"]
+    # The line itself is in the log as it was printed.
+    assert json.dumps(line) in [each["message"] for each in logged]
+    own.invoke({**line, "Runs": None})
+    assert "the metric Runs" in local_aws.metrics.refused[-1].reason
+
+
+@pytest.mark.emulates("metrics:embedded")
+def test_a_line_that_is_put_is_a_metric(local_aws, values):
+    logs = local_aws.client("logs")
+    now = int(local_aws.clock.now().timestamp() * 1000)
+    directive = {"Namespace": "Put", "Dimensions": [[]], "Metrics": [{"Name": "Runs"}]}
+    line = {"_aws": {"Timestamp": now, "CloudWatchMetrics": [directive]}, "Runs": 1}
+    logs.create_log_group(logGroupName="embedded")
+    logs.create_log_stream(logGroupName="embedded", logStreamName="s")
+    logs.put_log_events(
+        logGroupName="embedded",
+        logStreamName="s",
+        logEvents=[{"timestamp": now, "message": json.dumps(line)}],
+    )
+    assert values("Put", "Runs") == [(1, "None")]
