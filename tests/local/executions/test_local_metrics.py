@@ -74,3 +74,55 @@ def test_a_line_that_is_put_is_a_metric(local_aws, values):
         logEvents=[{"timestamp": now, "message": json.dumps(line)}],
     )
     assert values("Put", "Runs") == [(1, "None")]
+
+
+@pytest.mark.emulates("metrics:AWS/Lambda")
+def test_invocations_are_measured(function, values):
+    own = function("def handler(event, context):\n  return 1 / event")
+    arn = own.publish()
+    own.invoke(1)
+    own.invoke(0, name=arn)
+    own.invoke(1, InvocationType="DryRun")
+    measured = {
+        name: values("AWS/Lambda", name, FunctionName=own.name)
+        for name in ("Invocations", "Errors", "Throttles")
+    }
+    assert measured == {
+        "Invocations": [(1, "Count"), (1, "Count")],
+        "Errors": [(0, "Count"), (1, "Count")],
+        "Throttles": [(0, "Count"), (0, "Count")],
+    }
+    durations = values("AWS/Lambda", "Duration", FunctionName=own.name)
+    assert [unit for _, unit in durations] == ["Milliseconds"] * 2
+    assert all(0 < value < 10_000 for value, _ in durations)
+    of_version = {"FunctionName": own.name, "Resource": f"{own.name}:1"}
+    assert values("AWS/Lambda", "Errors", **of_version) == [(1, "Count")]
+
+
+@pytest.mark.emulates("metrics:AWS/States")
+def test_executions_are_measured(local_aws, machine, values):
+    def count(made, name):
+        found = values("AWS/States", name, StateMachineArn=made.arn)
+        return [value for value, _ in found]
+
+    wait = {"Type": "Wait", "Seconds": 90, "End": True}
+    made = machine({"Wait": wait})
+    made.run()
+    with local_aws.clock.together():
+        arn = made.start()
+        made.client.stop_execution(executionArn=arn)
+    assert count(made, "ExecutionsStarted") == [1, 1]
+    assert count(made, "ExecutionsSucceeded") == [1]
+    assert count(made, "ExecutionsAborted") == [1]
+    assert count(made, "ExecutionTime") == [90_000, 0]
+    assert count(made, "ExecutionsFailed") == []
+    slow = machine({"Wait": wait}, TimeoutSeconds=5)
+    slow.run()
+    assert count(slow, "ExecutionsTimedOut") == [1]
+    failing = machine({"Fail": {"Type": "Fail", "Error": "No"}})
+    ended = failing.run()
+    failing.client.redrive_execution(executionArn=ended.arn)
+    failing.wait(ended.arn)
+    assert count(failing, "ExecutionsStarted") == [1]
+    assert count(failing, "ExecutionsRedriven") == [1]
+    assert count(failing, "ExecutionsFailed") == [1, 1]

@@ -99,7 +99,7 @@ class Metrics:
         unit: str = "None",
         *,
         at: float | None = None,
-        count: float = 1,
+        weight: float = 1,
         to_the_second: bool = False,
     ) -> None:
         """Put a value.
@@ -109,7 +109,7 @@ class Metrics:
             value: The value.
             unit: Its unit.
             at: When; now if None.
-            count: How many such values.
+            weight: How many such values.
             to_the_second: Whether its resolution is high; else it is of its minute.
         """
         at = self.now() if at is None else at
@@ -119,7 +119,7 @@ class Metrics:
             series = self._series.setdefault(metric, Samples())
             if not isinstance(series, Samples):
                 raise ValueError(f"values of {metric} are AWS's own")
-            series.add(Sample(time, value, unit, count))
+            series.add(Sample(time, value, unit, weight))
         self.tell(metric, time)
 
     def level(self, metric: Metric, unit: str) -> Level:

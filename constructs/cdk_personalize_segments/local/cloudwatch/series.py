@@ -18,13 +18,13 @@ class Sample(NamedTuple):
         time: When.
         value: The value.
         unit: Its unit, `None` for none.
-        count: How many such values.
+        weight: How many such values.
     """
 
     time: float
     value: float
     unit: str
-    count: float = 1
+    weight: float = 1
 
 
 class _Change(NamedTuple):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from moto.events.exceptions import ValidationException
 
+from cdk_personalize_segments.local.cloudwatch import services
 from cdk_personalize_segments.local.events import targets
 from cdk_personalize_segments.local.events.targets import (
     DeliveryError,
@@ -175,11 +176,15 @@ class Deliveries:
         while True:
             text = delivery.text(retries + 1)
             error = await self._send(delivery.sender, delivery.target, text)
+            self._count(delivery.sender, "tried")
             if error is None:
+                self._count(delivery.sender, "delivered")
                 return
+            is_throttled = error.kind == targets.THROTTLING
+            self._count(delivery.sender, "throttled" if is_throttled else "failed")
             wait = min(timedelta(seconds=2**retries), _LONGEST_WAIT)
             exhausted = None
-            if error.kind == targets.THROTTLING:
+            if is_throttled:
                 if retries >= delivery.retry.attempts:
                     exhausted = "MaximumRetryAttempts"
                 elif self._aws.clock.now() + wait - began > delivery.retry.age:
@@ -196,6 +201,11 @@ class Deliveries:
             )
             await self._lose(delivery, text, loss)
             return
+
+    def _count(self, sender: Sender, what: str) -> None:
+        services.delivery_went(
+            self._aws.metrics, sender.service, sender.source_arn, what
+        )
 
     async def _send(
         self, sender: Sender, target: Target, text: str
@@ -226,6 +236,7 @@ class Deliveries:
             delivery.sender.source_arn,
             loss.error,
         )
+        self._count(delivery.sender, "lost")
         letters = delivery.dead_letters
         if letters is None:
             return
@@ -237,6 +248,7 @@ class Deliveries:
             },
         )
         lost = await self._send(letters.sender, queue, text)
+        self._count(delivery.sender, "kept" if lost is None else "not kept")
         if lost is not None:
             _log.warning(
                 "the dead-letter queue %s got nothing of it: %s",
