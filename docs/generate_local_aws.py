@@ -18,6 +18,7 @@ from cdk_personalize_segments.local import (
     stacks,
     templates,
 )
+from cdk_personalize_segments.local.cloudwatch import metric_math, statistics
 from cdk_personalize_segments.local.cloudwatch import sources as metric_sources
 from cdk_personalize_segments.local.events import (
     expressions,
@@ -346,10 +347,17 @@ def _metrics() -> Section:
     return Section(
         "Metrics",
         [
-            Line(f"metrics:{name}", what)
-            for name, what in metric_sources.SOURCES.items()
+            *(
+                Line(f"metrics:{name}", what)
+                for name, what in metric_sources.SOURCES.items()
+            ),
+            *(Line(f"statistic:{name}", _OWN) for name in statistics.PLAIN),
+            Line("statistic:percentile", "any, like `p90`"),
+            Line("math:operators", _code(metric_math.OPERATORS).replace("|", "\\|")),
+            *(Line(f"math:{name}", "of metric math") for name in metric_math.FUNCTIONS),
         ],
-        "At the virtual time at which it happens.",
+        "At the virtual time at which it happens. Other statistics and functions are "
+        "refused by name.",
     )
 
 

@@ -60,7 +60,10 @@ SERVICES: Final[Mapping[str, Service]] = {
         )
     ),
     "cloudwatch": Service(
-        ours=_names("DeleteAlarms DescribeAlarms PutCompositeAlarm PutMetricAlarm"),
+        ours=_names(
+            "DeleteAlarms DescribeAlarms GetMetricData GetMetricStatistics ListMetrics "
+            "PutCompositeAlarm PutMetricAlarm PutMetricData"
+        ),
         moto=moto_operations.CLOUDWATCH,
         kept="what alarms watch, and dashboards, since there are no metrics",
     ),

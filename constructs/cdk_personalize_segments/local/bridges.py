@@ -7,7 +7,6 @@ from moto.iam import models as iam_models
 from moto.moto_api._internal.models import moto_api_backend
 
 from cdk_personalize_segments.local import (
-    alarms,
     api,
     assumed_roles,
     cloudformation,
@@ -56,7 +55,6 @@ def install_all(aws: "LocalAws") -> None:
         storage,
         s3_answers,
         s3_requests,
-        alarms,
         assumed_roles,
         key_policies,
         key_rotation,

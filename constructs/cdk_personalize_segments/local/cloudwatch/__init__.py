@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from cdk_personalize_segments.local.cloudwatch import alarms, api
 from cdk_personalize_segments.local.cloudwatch.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -9,9 +10,11 @@ if TYPE_CHECKING:
 
 
 def install(aws: "LocalAws") -> None:
-    """Begin to measure.
+    """Begin to measure, and to answer.
 
     Args:
         aws: The local AWS; its clock runs already.
     """
     aws.metrics = Metrics(aws.clock.now)
+    alarms.install(aws)
+    api.install(aws)

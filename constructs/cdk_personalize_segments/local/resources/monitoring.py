@@ -2,7 +2,10 @@
 
 from typing import ClassVar, Final
 
-from cdk_personalize_segments.local.alarms import COMPOSITE_ALARM, METRIC_ALARM
+from cdk_personalize_segments.local.cloudwatch.alarms import (
+    COMPOSITE_ALARM,
+    METRIC_ALARM,
+)
 from cdk_personalize_segments.local.resources.base import (
     Place,
     Properties,

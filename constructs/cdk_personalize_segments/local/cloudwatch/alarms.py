@@ -7,13 +7,13 @@ change by SetAlarmState only, which runs their actions. Nothing suppresses those
 
 from typing import TYPE_CHECKING, Any, Final
 
-from moto.cloudwatch import urls
 from moto.cloudwatch.exceptions import ValidationError
 from moto.cloudwatch.models import CloudWatchBackend
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 
-from cdk_personalize_segments.local import alarm_actions, patching
+from cdk_personalize_segments.local import patching
+from cdk_personalize_segments.local.cloudwatch import alarm_actions
 from cdk_personalize_segments.local.untyped import Moto
 
 if TYPE_CHECKING:
@@ -75,7 +75,6 @@ def install(aws: "LocalAws") -> None:
     Args:
         aws: The local AWS.
     """
-    patching.patch(urls, "url_paths", {"{0}/$": AlarmsApi.dispatch})
     set_state = CloudWatchBackend.set_alarm_state
 
     def set_alarm_state(
