@@ -18,7 +18,11 @@ from cdk_personalize_segments.local import (
     stacks,
     templates,
 )
-from cdk_personalize_segments.local.cloudwatch import metric_math, statistics
+from cdk_personalize_segments.local.cloudwatch import (
+    metric_math,
+    statistics,
+    verdicts,
+)
 from cdk_personalize_segments.local.cloudwatch import sources as metric_sources
 from cdk_personalize_segments.local.events import (
     expressions,
@@ -355,6 +359,8 @@ def _metrics() -> Section:
             Line("statistic:percentile", "any, like `p90`"),
             Line("math:operators", _code(metric_math.OPERATORS).replace("|", "\\|")),
             *(Line(f"math:{name}", "of metric math") for name in metric_math.FUNCTIONS),
+            *(Line(f"comparison:{name}", "of alarms") for name in verdicts.COMPARISONS),
+            *(Line(f"missing-data:{name}", "of alarms") for name in verdicts.MISSING),
         ],
         "At the virtual time at which it happens. Other statistics and functions are "
         "refused by name.",

@@ -61,11 +61,12 @@ SERVICES: Final[Mapping[str, Service]] = {
     ),
     "cloudwatch": Service(
         ours=_names(
-            "DeleteAlarms DescribeAlarms GetMetricData GetMetricStatistics ListMetrics "
-            "PutCompositeAlarm PutMetricAlarm PutMetricData"
+            "DeleteAlarms DescribeAlarmHistory DescribeAlarms GetMetricData "
+            "GetMetricStatistics ListMetrics PutCompositeAlarm PutMetricAlarm "
+            "PutMetricData SetAlarmState"
         ),
         moto=moto_operations.CLOUDWATCH,
-        kept="what alarms watch, and dashboards, since there are no metrics",
+        kept="the rules of composite alarms, and dashboards",
     ),
     "ecr": Service(
         moto=moto_operations.ECR,

@@ -197,7 +197,7 @@ def test_statistics(metrics):
         ({"Id": "M1", "MetricStat": stat("m1")}, "must begin with a small letter"),
         ({"Id": "m1"}, "either a MetricStat or an Expression"),
         ({"Id": "m1", "MetricStat": stat("m1"), "AccountId": "1"}, "AccountId"),
-        ({"Id": "m1", "MetricStat": stat("m1", Period=90)}, "multiple of 60, not 90"),
+        ({"Id": "m1", "MetricStat": stat("m1", Period=90)}, "multiple of 60, got 90"),
         ({"Id": "m1", "MetricStat": stat("m1", Unit="Runs")}, "no unit Runs"),
         ({"Id": "m1", "MetricStat": stat("m1"), "Label": "${X}"}, r"not have \${X}"),
     ],

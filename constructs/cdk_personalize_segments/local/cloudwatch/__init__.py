@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cdk_personalize_segments.local.cloudwatch import alarms, api
+from cdk_personalize_segments.local.cloudwatch import api
 from cdk_personalize_segments.local.cloudwatch.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -16,5 +16,4 @@ def install(aws: "LocalAws") -> None:
         aws: The local AWS; its clock runs already.
     """
     aws.metrics = Metrics(aws.clock.now)
-    alarms.install(aws)
     api.install(aws)

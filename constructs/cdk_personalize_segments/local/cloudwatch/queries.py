@@ -55,7 +55,7 @@ def check_period(period: float) -> None:
     if period not in SHORT_PERIODS and (period <= 0 or period % MINUTE):
         raise QueryError(
             f"a period must be {', '.join(map(str, SHORT_PERIODS))} or a multiple of "
-            f"60, not {period}"
+            f"60, got {period}"
         )
 
 

@@ -116,6 +116,7 @@ class Delivery:
         text: Writes what, given the number of the attempt.
         retry: How often to try again.
         dead_letters: Where it goes if it cannot be delivered, or None.
+        ended: Is told when it has been delivered, or of the last error, or None.
     """
 
     sender: Sender
@@ -123,6 +124,7 @@ class Delivery:
     text: Callable[[int], str]
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     dead_letters: DeadLetters | None = None
+    ended: Callable[[DeliveryError | None], None] | None = None
 
 
 def check_dead_letter_queue(target: Mapping[str, Any]) -> None:
@@ -179,6 +181,8 @@ class Deliveries:
             self._count(delivery.sender, "tried")
             if error is None:
                 self._count(delivery.sender, "delivered")
+                if delivery.ended is not None:
+                    delivery.ended(None)
                 return
             is_throttled = error.kind == targets.THROTTLING
             self._count(delivery.sender, "throttled" if is_throttled else "failed")
@@ -237,6 +241,8 @@ class Deliveries:
             loss.error,
         )
         self._count(delivery.sender, "lost")
+        if delivery.ended is not None:
+            delivery.ended(loss.error)
         letters = delivery.dead_letters
         if letters is None:
             return

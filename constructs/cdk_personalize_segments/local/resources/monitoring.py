@@ -80,7 +80,6 @@ class Alarm(_AnyAlarm):
     """AWS::CloudWatch::Alarm, of a metric or of metric maths."""
 
     type = "AWS::CloudWatch::Alarm"
-    kept = "what it watches, since there are no metrics; SetAlarmState runs its actions"
     parameters = METRIC_ALARM
     put = "put_metric_alarm"
     honoured = (METRIC_ALARM - _STRUCTURED) | {
