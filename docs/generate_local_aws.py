@@ -32,6 +32,11 @@ from cdk_personalize_segments.local.events import (
     targets,
 )
 from cdk_personalize_segments.local.functions import behaviours
+from cdk_personalize_segments.local.logs_insights import (
+    aggregates,
+    functions,
+    language,
+)
 from cdk_personalize_segments.local.messaging import event_source_mappings, topics
 from cdk_personalize_segments.local.personalize import (
     behaviour,
@@ -96,6 +101,7 @@ def sections() -> list[Section]:
         _jsonata(),
         _events(),
         _metrics(),
+        _log_queries(),
         _lambda(),
         _policies(),
         *_personalize(),
@@ -364,6 +370,21 @@ def _metrics() -> Section:
         ],
         "At the virtual time at which it happens. Other statistics and functions are "
         "refused by name.",
+    )
+
+
+def _log_queries() -> Section:
+    return Section(
+        "Log queries",
+        [
+            *(Line(f"insights:{name}", "a command") for name in language.COMMANDS),
+            *(Line(f"insights:{name}", "a function") for name in functions.FUNCTIONS),
+            *(
+                Line(f"insights:{name}", "a function of `stats`")
+                for name in aggregates.AGGREGATES
+            ),
+        ],
+        "Of Logs Insights. Other commands and functions are refused by name.",
     )
 
 

@@ -94,10 +94,11 @@ SERVICES: Final[Mapping[str, Service]] = {
         ours=_names(
             "AssociateKmsKey CreateLogGroup DeleteLogGroup DeleteQueryDefinition "
             "DescribeLogGroups DescribeQueryDefinitions DisassociateKmsKey "
-            "PutLogGroupDeletionProtection PutQueryDefinition"
+            "GetQueryResults PutLogGroupDeletionProtection PutQueryDefinition "
+            "StartQuery"
         ),
         moto=moto_operations.LOGS,
-        kept="retention, keys, metric filters and saved queries",
+        kept="retention, keys and metric filters",
     ),
     "personalize": Service(ours=frozenset(OPERATIONS)),
     "s3": Service(
