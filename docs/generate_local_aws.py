@@ -19,6 +19,7 @@ from cdk_personalize_segments.local import (
     templates,
 )
 from cdk_personalize_segments.local.cloudwatch import (
+    dashboard_schema,
     metric_math,
     statistics,
     verdicts,
@@ -367,6 +368,10 @@ def _metrics() -> Section:
             *(Line(f"math:{name}", "of metric math") for name in metric_math.FUNCTIONS),
             *(Line(f"comparison:{name}", "of alarms") for name in verdicts.COMPARISONS),
             *(Line(f"missing-data:{name}", "of alarms") for name in verdicts.MISSING),
+            *(
+                Line(f"widget:{name}", "of dashboards")
+                for name in dashboard_schema.PROPERTIES
+            ),
         ],
         "At the virtual time at which it happens. Other statistics and functions are "
         "refused by name.",

@@ -66,7 +66,7 @@ SERVICES: Final[Mapping[str, Service]] = {
             "PutMetricData SetAlarmState"
         ),
         moto=moto_operations.CLOUDWATCH,
-        kept="the rules of composite alarms, and dashboards",
+        kept="the rules of composite alarms, and dashboards, whose bodies are checked",
     ),
     "ecr": Service(
         moto=moto_operations.ECR,

@@ -156,7 +156,7 @@ def test_what_gives_arrays_gives_several_series(metrics):
         ("SEARCH('{', 'Sum')", "is malformed"),
         ("SEARCH('', 'Sum')", "searches for nothing"),
         ("SEARCH('MetricName=', 'Sum')", "is malformed"),
-        ("SEARCH('a', 'Sum', 300)", "the period 300 of SEARCH differs"),
+        ("m1 + SUM(SEARCH('a', 'Sum', 300))", "have different periods"),
         ("'text'", "a text stands where a value is expected"),
     ],
 )

@@ -6,6 +6,7 @@ from moto.cloudwatch import urls
 
 from cdk_personalize_segments.local import patching
 from cdk_personalize_segments.local.cloudwatch.alarms import AlarmsApi
+from cdk_personalize_segments.local.cloudwatch.dashboards import DashboardsApi
 from cdk_personalize_segments.local.cloudwatch.metrics_api import MetricsApi
 from cdk_personalize_segments.local.cloudwatch.watches import Watches
 
@@ -21,7 +22,7 @@ def install(aws: "LocalAws") -> None:
     """
     account_watches = Watches(aws)
 
-    class Api(AlarmsApi, MetricsApi):
+    class Api(AlarmsApi, DashboardsApi, MetricsApi):
         """The API of this account."""
 
         local_aws = aws

@@ -152,7 +152,7 @@ class Evaluation:
         window: Window,
         values: Mapping[str, Value],
         metrics: Mapping[str, Line],
-        search: Callable[[str, str, float | None], list[Line]],
+        search: Callable[[str, str], list[Line]],
     ) -> None:
         """Set up.
 
@@ -160,7 +160,7 @@ class Evaluation:
             window: The times.
             values: What expressions may refer to, by its id.
             metrics: Those of them that are metrics.
-            search: Finds metrics for a search expression, statistic and period.
+            search: Finds metrics for a search expression and statistic.
         """
         self.window = window
         self.metrics = metrics
@@ -485,8 +485,7 @@ def _search(evaluation: Evaluation, arguments: _Arguments) -> Value:
         raise MathError("SEARCH takes a search expression and a statistic, in quotes")
     if period and not isinstance(period[0], Number):
         raise MathError("the period of SEARCH is a number")
-    seconds = period[0].value if period and isinstance(period[0], Number) else None
-    return evaluation.search(expression.value, statistic.value, seconds)
+    return evaluation.search(expression.value, statistic.value)
 
 
 def _slice(evaluation: Evaluation, arguments: _Arguments) -> Value:

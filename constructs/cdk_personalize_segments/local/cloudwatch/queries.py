@@ -130,6 +130,8 @@ class Queries:
     def period_of(self, name: str) -> float:
         """Tell the period of a query: its own, or that of what it refers to.
 
+        That a search's own period comes first is not documented.
+
         Args:
             name: Its id.
 
@@ -144,14 +146,15 @@ class Queries:
         query = self._queries[name]
         if query.get("MetricStat"):
             return float(query["MetricStat"]["Period"])
-        if query.get("Period"):
-            return float(query["Period"])
         node = self._expressions[name]
+        searched = metric_math.search_periods(node)
+        if query.get("Period") and not searched:
+            return float(query["Period"])
         inner = metric_math.references(node)
         if not inner and "METRICS" in metric_math.functions(node):
             inner = [key for key, each in self._queries.items() if "MetricStat" in each]
         periods = {self._period(each, (*above, name)) for each in inner}
-        periods |= metric_math.search_periods(node)
+        periods |= searched
         if len(periods) > 1:
             raise QueryError(
                 f"the metrics of {name} have different periods, which is not honoured"
@@ -229,17 +232,8 @@ class Queries:
             )
         return statistics_of(samples, asked["Stat"], window, metric)
 
-    def _found(
-        self, window: Window, expression: str, stat: str, period: float | None
-    ) -> list[Line]:
+    def _found(self, window: Window, expression: str, stat: str) -> list[Line]:
         finds = read_search(expression)
-        if period is not None:
-            check_period(period)
-            if period != window.period:
-                raise QueryError(
-                    f"the period {period:g} of SEARCH differs from that of its query, "
-                    f"{window.period:g}, which is not honoured"
-                )
         lines = [
             statistics_of(
                 series.between(window.start, window.end), stat, window, metric

@@ -118,7 +118,7 @@ class Dashboard(ResourceType):
     """AWS::CloudWatch::Dashboard."""
 
     type = "AWS::CloudWatch::Dashboard"
-    kept = "all of it, since there are no metrics"
+    kept = "its body, once it is checked, since nothing draws it"
     honoured = frozenset({"DashboardBody", "DashboardName"})
     named_by = "DashboardName"
     replaced_on = frozenset({"DashboardName"})
