@@ -18,6 +18,13 @@ from cdk_personalize_segments.local import (
     stacks,
     templates,
 )
+from cdk_personalize_segments.local.cloudwatch import (
+    dashboard_schema,
+    metric_math,
+    statistics,
+    verdicts,
+)
+from cdk_personalize_segments.local.cloudwatch import sources as metric_sources
 from cdk_personalize_segments.local.events import (
     expressions,
     patterns,
@@ -26,6 +33,11 @@ from cdk_personalize_segments.local.events import (
     targets,
 )
 from cdk_personalize_segments.local.functions import behaviours
+from cdk_personalize_segments.local.logs_insights import (
+    aggregates,
+    functions,
+    language,
+)
 from cdk_personalize_segments.local.messaging import event_source_mappings, topics
 from cdk_personalize_segments.local.personalize import (
     behaviour,
@@ -89,6 +101,8 @@ def sections() -> list[Section]:
         _errors(),
         _jsonata(),
         _events(),
+        _metrics(),
+        _log_queries(),
         _lambda(),
         _policies(),
         *_personalize(),
@@ -334,6 +348,48 @@ def _events() -> Section:
                 for name in topics.KEPT
             ),
         ],
+    )
+
+
+# --- Metrics ---
+
+
+def _metrics() -> Section:
+    return Section(
+        "Metrics",
+        [
+            *(
+                Line(f"metrics:{name}", what)
+                for name, what in metric_sources.SOURCES.items()
+            ),
+            *(Line(f"statistic:{name}", _OWN) for name in statistics.PLAIN),
+            Line("statistic:percentile", "any, like `p90`"),
+            Line("math:operators", _code(metric_math.OPERATORS).replace("|", "\\|")),
+            *(Line(f"math:{name}", "of metric math") for name in metric_math.FUNCTIONS),
+            *(Line(f"comparison:{name}", "of alarms") for name in verdicts.COMPARISONS),
+            *(Line(f"missing-data:{name}", "of alarms") for name in verdicts.MISSING),
+            *(
+                Line(f"widget:{name}", "of dashboards")
+                for name in dashboard_schema.PROPERTIES
+            ),
+        ],
+        "At the virtual time at which it happens. Other statistics and functions are "
+        "refused by name.",
+    )
+
+
+def _log_queries() -> Section:
+    return Section(
+        "Log queries",
+        [
+            *(Line(f"insights:{name}", "a command") for name in language.COMMANDS),
+            *(Line(f"insights:{name}", "a function") for name in functions.FUNCTIONS),
+            *(
+                Line(f"insights:{name}", "a function of `stats`")
+                for name in aggregates.AGGREGATES
+            ),
+        ],
+        "Of Logs Insights. Other commands and functions are refused by name.",
     )
 
 

@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cdk_personalize_segments.alarms import AlarmSeverity
+    from cdk_personalize_segments.dashboard import BatchSegmentDashboard
     from cdk_personalize_segments.notices import RunEvent
     from cdk_personalize_segments.pipeline import (
         BatchSegmentPipeline,
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from cdk_personalize_segments.solution_version import SolutionVersion
 
 __all__ = [
+    "AlarmSeverity",
+    "BatchSegmentDashboard",
     "BatchSegmentPipeline",
     "ImportedBatchSegmentPipeline",
     "OnOverlap",
@@ -21,6 +25,8 @@ __all__ = [
 ]
 
 _HOME = {
+    "AlarmSeverity": "alarms",
+    "BatchSegmentDashboard": "dashboard",
     "BatchSegmentPipeline": "pipeline",
     "ImportedBatchSegmentPipeline": "pipeline",
     "OnOverlap": "schedules",

@@ -6,7 +6,8 @@ run checks it again where it is known.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 import aws_cdk as cdk
@@ -69,7 +70,15 @@ def check_bucket_type(name: str, value: object) -> None:
         )
 
 
-def check_same_place(name: str, account: str, region: str, stack: cdk.Stack) -> None:
+def check_same_place(
+    name: str,
+    account: str,
+    region: str,
+    stack: cdk.Stack,
+    *,
+    beside: str = "the pipeline",
+    who: str = "Personalize",
+) -> None:
     """Check that something is in the account and Region of the stack, if known.
 
     Args:
@@ -77,6 +86,8 @@ def check_same_place(name: str, account: str, region: str, stack: cdk.Stack) -> 
         account: The account that it is in, or a token.
         region: Its Region, or a token.
         stack: Where the pipeline is.
+        beside: What is in the stack.
+        who: Who needs both in one place.
 
     Raises:
         ValueError: It is elsewhere.
@@ -87,8 +98,8 @@ def check_same_place(name: str, account: str, region: str, stack: cdk.Stack) -> 
     ):
         if are_different(theirs, ours):
             raise ValueError(
-                f"{name} is in the {what} {theirs}, the pipeline in {ours}; "
-                f"Personalize needs both in one {what}"
+                f"{name} is in the {what} {theirs}, {beside} in {ours}; {who} needs "
+                f"both in one {what}"
             )
 
 
@@ -293,15 +304,9 @@ def check_times(
         "queue_timeout": queue_timeout,
         "job_timeout": job_timeout,
     }
-    for name, duration in times.items():
-        _check_duration_type(name, duration)
-        if duration.is_unresolved():
-            raise ValueError(f"{name} must be known at synth; pass a plain Duration")
-        if duration.to_milliseconds() % 1000:
-            raise ValueError(
-                f"{name} must be whole seconds, got {duration.to_human_string()}"
-            )
-    poll, queue, job = (duration.to_seconds() for duration in times.values())
+    poll, queue, job = (
+        _known_seconds(name, duration) for name, duration in times.items()
+    )
     if poll < 10:
         raise ValueError(
             "poll_interval must be at least 10 seconds, got "
@@ -439,3 +444,123 @@ def _way_out(poll: float, job: float, room: float) -> str:
         f"make poll_interval at least {interval:.0f} seconds, or job_timeout at most "
         f"{room * poll / _EVENTS_PER_LOOP / _HOUR:.1f} hours"
     )
+
+
+def check_by_severity(name: str, value: object, severities: type[Enum]) -> None:
+    """Check that a property has its values by severity.
+
+    Args:
+        name: The property, for the message.
+        value: Its value.
+        severities: The severities that there are.
+
+    Raises:
+        TypeError: It is no mapping, or one of something else.
+    """
+    example = next(iter(severities))
+    if not isinstance(value, Mapping) or not all(
+        isinstance(each, severities) for each in value
+    ):
+        raise TypeError(
+            f"{name} must be a mapping by severity, like {{{example}: ...}}, or empty "
+            f"for no such alarm, got {value!r}"
+        )
+
+
+def check_count(name: str, value: Any) -> None:  # noqa: ANN401
+    """Check from how many on there is an alarm.
+
+    Raises:
+        ValueError: It is not a whole number, or less than 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(
+            f"{name} must be a whole number known at synth, 1 or more, got {value!r}; "
+            "leave the severity out for no such alarm"
+        )
+
+
+def _known_seconds(name: str, value: Any) -> int:  # noqa: ANN401
+    """Give a duration in seconds, which must be known and whole."""
+    _check_duration_type(name, value)
+    if value.is_unresolved():
+        raise ValueError(f"{name} must be known at synth; pass a plain Duration")
+    if value.to_milliseconds() % 1000:
+        raise ValueError(f"{name} must be whole seconds, got {value.to_human_string()}")
+    return int(value.to_seconds())
+
+
+def check_within(value: Any) -> None:  # noqa: ANN401
+    """Check in which time alarms count.
+
+    Raises:
+        TypeError: It is not a duration.
+        ValueError: CloudWatch takes no such period.
+    """
+    seconds = _known_seconds("within", value)
+    if not 60 <= seconds <= _DAY or seconds % 60:
+        raise ValueError(
+            "within must be whole minutes, from 1 minute to 1 day, which is what "
+            f"alarms look back for, got {value.to_human_string()}"
+        )
+
+
+def check_wait(queue_timeout: cdk.Duration) -> Callable[[str, Any], None]:
+    """Make a check of how long a run waits before there is an alarm.
+
+    Args:
+        queue_timeout: How long it waits at most.
+    """
+
+    def check(name: str, value: Any) -> None:  # noqa: ANN401
+        if not 0 < _known_seconds(name, value) < queue_timeout.to_seconds():
+            raise ValueError(
+                f"{name} must be shorter than queue_timeout "
+                f"({queue_timeout.to_human_string()}), since no run waits longer, and "
+                f"longer than nothing, got {value.to_human_string()}"
+            )
+
+    return check
+
+
+def check_silence(name: str, value: Any) -> None:  # noqa: ANN401
+    """Check for how long no run has succeeded before there is an alarm.
+
+    Raises:
+        TypeError: It is not a duration.
+        ValueError: CloudWatch does not look back for so long.
+    """
+    seconds = _known_seconds(name, value)
+    if not _HOUR <= seconds <= 7 * _DAY or seconds % _HOUR:
+        raise ValueError(
+            f"{name} must be whole hours, from 1 hour to 7 days, which is what alarms "
+            f"look back for, got {value.to_human_string()}"
+        )
+
+
+def check_alarm_action(name: str, value: object) -> None:
+    """Check that something is what an alarm can do.
+
+    Raises:
+        TypeError: It is something else, such as a topic.
+    """
+    if not hasattr(value, "bind"):
+        raise TypeError(
+            f"{name} must be an action of aws_cloudwatch_actions, like "
+            f"SnsAction(topic), got {value!r}"
+        )
+
+
+def check_url(name: str, value: object) -> None:
+    """Check that a property is the address of a page, without an anchor.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if is_token(value):
+        return
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[^\s#]+", value):
+        raise ValueError(
+            f"{name} must be the address of a page, like https://wiki.example.com/"
+            f"segments, without an anchor, got {value!r}"
+        )

@@ -53,7 +53,11 @@ _CALLED_BY_STEP_FUNCTIONS: Final = (
 
 
 class FunctionFactory:
-    """What the functions of a pipeline have in common."""
+    """What the functions of a pipeline have in common.
+
+    Attributes:
+        defined: Those that there are so far.
+    """
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class FunctionFactory:
         self._environment = environment
         self._log_group = log_group
         self._architecture = architecture
+        self.defined: list[lambda_.Function] = []
 
     def define(
         self,
@@ -122,6 +127,7 @@ class FunctionFactory:
         cdk.Validations.of(function).acknowledge(
             cdk.Acknowledgment(id="Serverless-LambdaDLQ", reason=why_no_dead_letters)
         )
+        self.defined.append(function)
         return function
 
     def _version_options(self) -> lambda_.VersionOptions:

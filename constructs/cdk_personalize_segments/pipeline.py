@@ -14,17 +14,22 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_personalize_segments import _validation
 from cdk_personalize_segments._runtime import arns, limits, locations
 from cdk_personalize_segments.access import Access
+from cdk_personalize_segments.alarms import Alarms, AlarmSeverity
+from cdk_personalize_segments.dashboard import DEFAULT_INTERVAL, define_dashboard
 from cdk_personalize_segments.functions import (
     FunctionFactory,
     define_functions,
     environment,
 )
+from cdk_personalize_segments.log_queries import LogQueries
+from cdk_personalize_segments.monitored import Monitored
 from cdk_personalize_segments.notices import Notices, RunEvent
 from cdk_personalize_segments.results_tables import ResultsTables
 from cdk_personalize_segments.schedules import OnOverlap, Schedules
@@ -45,6 +50,13 @@ class _Pipeline(Construct):
     """What a pipeline of this app and one of another have in common."""
 
     _state_machine: sfn.IStateMachine
+    _monitored: Monitored | None = None
+    _alarms: Alarms | None = None
+
+    @property
+    def alarms(self) -> list[cloudwatch.Alarm]:
+        """The alarms that `add_alarms` has defined so far."""
+        return list(self._alarms.all) if self._alarms else []
 
     @property
     def state_machine(self) -> sfn.IStateMachine:
@@ -389,6 +401,21 @@ class BatchSegmentPipeline(_Pipeline):
         self._results_tables = results_tables
         self._access = access
         self._functions = functions
+        self._dead_letter_queues: dict[str, sqs.IQueue] = {}
+        self._dashboard: cloudwatch.Dashboard | None = None
+        self._log_queries: LogQueries | None = None
+        self._monitored: Monitored = Monitored(
+            name=self.node.path,
+            run_prefix=run_prefix,
+            state_machine=self._state_machine,
+            functions=factory.defined,
+            function_logs=function_logs,
+            state_machine_logs=self._log_group,
+            queue_timeout=queue_timeout,
+            results_bucket_name=storage.output_bucket.bucket_name,
+            results_prefix=results_prefix,
+            dead_letter_queues=self._dead_letter_queues,
+        )
         self._uploads = (
             Uploads(
                 self,
@@ -403,6 +430,8 @@ class BatchSegmentPipeline(_Pipeline):
             if start_on_upload
             else None
         )
+        if self._uploads:
+            self._dead_letter_queues["uploads"] = self._uploads.dead_letter_queue
         self._job_tags = dict(job_tags or {})
         self._schedules: Schedules | None = None
         self._factory = factory
@@ -570,6 +599,7 @@ class BatchSegmentPipeline(_Pipeline):
                 run_prefix=self._run_prefix,
                 job_tags=self._job_tags,
             )
+            self._dead_letter_queues["starts"] = self._schedules.dead_letter_queue
         return self._schedules.add(
             construct_id,
             expression,
@@ -594,6 +624,146 @@ class BatchSegmentPipeline(_Pipeline):
                 topic=self._notification_topic,
             )
         return self._notices
+
+    def add_alarms(
+        self,
+        *,
+        action: cloudwatch.IAlarmAction
+        | Mapping[AlarmSeverity, cloudwatch.IAlarmAction]
+        | None = None,
+        ok_action: cloudwatch.IAlarmAction
+        | Mapping[AlarmSeverity, cloudwatch.IAlarmAction]
+        | None = None,
+        failed_runs: Mapping[AlarmSeverity, int] | None = None,
+        timed_out_runs: Mapping[AlarmSeverity, int] | None = None,
+        aborted_runs: Mapping[AlarmSeverity, int] | None = None,
+        throttled_transitions: Mapping[AlarmSeverity, int] | None = None,
+        failed_queries: Mapping[AlarmSeverity, int] | None = None,
+        function_errors: Mapping[AlarmSeverity, int] | None = None,
+        dead_letters: Mapping[AlarmSeverity, int] | None = None,
+        queued_too_long: Mapping[AlarmSeverity, cdk.Duration] | None = None,
+        no_success_within: Mapping[AlarmSeverity, cdk.Duration] | None = None,
+        within: cdk.Duration | None = None,
+        runbook_url: str | None = None,
+    ) -> None:
+        """Define alarms: one for each severity of what is watched.
+
+        What is watched has its thresholds by severity; an empty mapping switches it
+        off. Of queues and functions that are added to the pipeline later, the alarms
+        are defined as well.
+
+        Args:
+            action: What happens at an alarm, or for alarms of which severity what,
+                such as an `SnsAction`. Default: alarms only show.
+            ok_action: What happens when an alarm is over, in the same way.
+                Default: nothing.
+            failed_runs: From how many failed runs on. Default: CRITICAL from 1.
+            timed_out_runs: From how many runs on that the state machine's own time-out
+                ended. Default: CRITICAL from 1.
+            aborted_runs: From how many aborted runs on. Default: WARNING from 1.
+            throttled_transitions: From how many throttled state transitions on.
+                Default: WARNING from 1.
+            failed_queries: From how many queries on that the service refused in runs
+                that went on. Default: WARNING from 1.
+            function_errors: From how many failing calls of the pipeline's functions
+                on, within 15 minutes; they are repeated. Default: WARNING from 3.
+            dead_letters: From how many messages in a dead-letter queue on, if the
+                pipeline has one. Default: CRITICAL from 1.
+            queued_too_long: How long a run waits for a job slot.
+                Default: WARNING at half of `queue_timeout`.
+            no_success_within: For how long no run has succeeded, which shows that a
+                schedule has stopped; whole hours, up to 7 days. A pipeline that has
+                not run yet is in alarm. Default: no such alarm.
+            within: In which time runs, state transitions and queries are counted,
+                from 1 minute to 1 day. Default: 5 minutes.
+            runbook_url: The page that says what to do, to which each alarm adds an
+                anchor, such as `#failed-runs`. Default: the alarms name
+                docs/guide/monitoring.md.
+
+        Raises:
+            TypeError: A value is of another type than its property.
+            ValueError: A value is not allowed, or the alarms are there already.
+        """
+        self._check_once("add_alarms", self._alarms)
+        self._alarms = Alarms(
+            self,
+            "Alarms",
+            monitored=self._monitored,
+            action=action,
+            ok_action=ok_action,
+            counts={
+                "failed_runs": failed_runs,
+                "timed_out_runs": timed_out_runs,
+                "aborted_runs": aborted_runs,
+                "throttled_transitions": throttled_transitions,
+                "failed_queries": failed_queries,
+                "function_errors": function_errors,
+                "dead_letters": dead_letters,
+            },
+            within=within,
+            queued_too_long=queued_too_long,
+            no_success_within=no_success_within,
+            runbook_url=runbook_url,
+        )
+
+    def add_dashboard(
+        self, *, default_interval: cdk.Duration | None = None
+    ) -> cloudwatch.Dashboard:
+        """Define a dashboard: what runs, last results, failures, time, cost drivers.
+
+        It shows the pipeline's alarms, too, also if they are defined later. Each look
+        at it runs queries of the logs, which CloudWatch charges for by the data that
+        they read. For many pipelines there is `BatchSegmentDashboard`.
+
+        Args:
+            default_interval: Which time is shown at first. Default: 7 days.
+
+        Returns:
+            The dashboard, to which widgets can be added.
+
+        Raises:
+            ValueError: There is a dashboard already.
+        """
+        self._check_once("add_dashboard", self._dashboard)
+        self._dashboard = define_dashboard(
+            self,
+            "Dashboard",
+            monitored=self._monitored,
+            alarms=lambda: self.alarms,
+            default_interval=default_interval or DEFAULT_INTERVAL,
+        )
+        return self._dashboard
+
+    def add_log_queries(self) -> None:
+        """Save queries of the logs, for the console of CloudWatch Logs Insights.
+
+        They are in the folder `PersonalizeSegments`, one resource each: all about one
+        run, what runs now, last results, failures, errors by name, slowest runs, and
+        more that docs/guide/monitoring.md lists. Saved queries cost nothing.
+
+        Raises:
+            ValueError: They are saved already.
+        """
+        self._check_once("add_log_queries", self._log_queries)
+        self._log_queries = LogQueries(self, "LogQueries", monitored=self._monitored)
+
+    def _check_once(self, method: str, made: object) -> None:
+        if made is not None:
+            raise ValueError(
+                f"{method} was called for the pipeline {self.node.path} before; call "
+                "it once, with all that is wanted"
+            )
+
+    def _watch_dead_letters(self, of: str, queue: sqs.IQueue) -> None:
+        """Have a dead-letter queue watched, whether alarms come before or after it.
+
+        Args:
+            of: What fills it, in the plural: `Schedules` or `Uploads`.
+            queue: The queue.
+        """
+        self._dead_letter_queues[of] = queue
+        if self._alarms:
+            self._alarms.watch_dead_letters(of, queue)
 
     def grant_put_queries(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a principal put query files under the queries prefix.

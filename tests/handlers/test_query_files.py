@@ -38,7 +38,9 @@ def test_marks_blank_lines_and_line_ends_of_any_system_do_not_matter(size, packe
     assert found == [Good(2, [ONE, TWO], []), Good(5, [ONE], [])]
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf", gzip.compress(b"", mtime=0)])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"\xef\xbb\xbf", gzip.compress(b"", mtime=0)]
+)
 def test_an_empty_file_has_nothing_good_or_bad(content):
     assert read(content) == []
 

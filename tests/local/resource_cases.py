@@ -381,13 +381,13 @@ def monitoring_cases(around: Around) -> dict[str, Case]:
     }
     maths = {
         "AlarmName": f"{NAME}-2",
-        "ComparisonOperator": "GreaterThanUpperThreshold",
+        "ComparisonOperator": "GreaterThanThreshold",
         "EvaluationPeriods": 1,
         "Metrics": [
             {
-                "Expression": "ANOMALY_DETECTION_BAND(m1, 2)",
-                "Id": "band",
-                "Label": "Expected",
+                "Expression": "FILL(m1, 0)",
+                "Id": "filled",
+                "Label": "Without gaps",
                 "Period": 60,
                 "ReturnData": True,
             },
@@ -403,10 +403,10 @@ def monitoring_cases(around: Around) -> dict[str, Case]:
                     "Stat": "Maximum",
                     "Unit": "Seconds",
                 },
-                "ReturnData": True,
+                "ReturnData": False,
             },
         ],
-        "ThresholdMetricId": "band",
+        "Threshold": 60.0,
     }
     composite = {
         **actions,

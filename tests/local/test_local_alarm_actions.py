@@ -36,7 +36,6 @@ def mails(aws: LocalAws, topic: str) -> list[Any]:
 
 
 @pytest.mark.emulates("cloudwatch:SetAlarmState")
-@pytest.mark.bridge("moto.cloudwatch.models.CloudWatchBackend.set_alarm_state")
 def test_another_state_runs_the_actions_for_it(aws: LocalAws, topic: str) -> None:
     client = aws.client("cloudwatch")
     client.put_metric_alarm(

@@ -77,7 +77,7 @@ def test_every_service_tells_the_virtual_time(
     client("glue").create_database(DatabaseInput={"Name": "times"})
     database = client("glue").get_database(Name="times")["Database"]
     monitoring = client("cloudwatch")
-    monitoring.put_dashboard(DashboardName="times", DashboardBody="{}")
+    monitoring.put_dashboard(DashboardName="times", DashboardBody='{"widgets": []}')
     (dashboard,) = monitoring.list_dashboards(DashboardNamePrefix="times")[
         "DashboardEntries"
     ]

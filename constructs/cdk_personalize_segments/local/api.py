@@ -60,9 +60,13 @@ SERVICES: Final[Mapping[str, Service]] = {
         )
     ),
     "cloudwatch": Service(
-        ours=_names("DeleteAlarms DescribeAlarms PutCompositeAlarm PutMetricAlarm"),
+        ours=_names(
+            "DeleteAlarms DescribeAlarmHistory DescribeAlarms GetMetricData "
+            "GetMetricStatistics ListMetrics PutCompositeAlarm PutMetricAlarm "
+            "PutMetricData SetAlarmState"
+        ),
         moto=moto_operations.CLOUDWATCH,
-        kept="what alarms watch, and dashboards, since there are no metrics",
+        kept="the rules of composite alarms, and dashboards, whose bodies are checked",
     ),
     "ecr": Service(
         moto=moto_operations.ECR,
@@ -90,10 +94,11 @@ SERVICES: Final[Mapping[str, Service]] = {
         ours=_names(
             "AssociateKmsKey CreateLogGroup DeleteLogGroup DeleteQueryDefinition "
             "DescribeLogGroups DescribeQueryDefinitions DisassociateKmsKey "
-            "PutLogGroupDeletionProtection PutQueryDefinition"
+            "GetQueryResults PutLogGroupDeletionProtection PutQueryDefinition "
+            "StartQuery"
         ),
         moto=moto_operations.LOGS,
-        kept="retention, keys, metric filters and saved queries",
+        kept="retention, keys and metric filters",
     ),
     "personalize": Service(ours=frozenset(OPERATIONS)),
     "s3": Service(

@@ -27,6 +27,7 @@ from cdk_personalize_segments.local.untyped import Client
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from cdk_personalize_segments.local.cloudwatch.metrics import Metrics
     from cdk_personalize_segments.local.events import Events
     from cdk_personalize_segments.local.messaging import Message, Topics
     from cdk_personalize_segments.local.personalize import EmulatedPersonalize
@@ -87,6 +88,8 @@ class LocalAws:
         account_id: The account, 123456789012.
         clock: The virtual clock, once started.
         events: What tests can do to events, once started.
+        metrics: What is measured, and the log lines whose metrics were refused, once
+            started.
         personalize: The emulated Personalize, once started.
         topics: The topics and what was sent to addresses, once started.
         sessions: The credentials that functions were given, once started.
@@ -94,6 +97,7 @@ class LocalAws:
 
     clock: Clock
     events: "Events"
+    metrics: "Metrics"
     personalize: "EmulatedPersonalize"
     topics: "Topics"
     sessions: "Sessions"

@@ -7,10 +7,10 @@ from moto.iam import models as iam_models
 from moto.moto_api._internal.models import moto_api_backend
 
 from cdk_personalize_segments.local import (
-    alarms,
     api,
     assumed_roles,
     cloudformation,
+    cloudwatch,
     control,
     custom_responses,
     enforcement,
@@ -51,10 +51,10 @@ def install_all(aws: "LocalAws") -> None:
     aws.sessions = Sessions(aws.chance)
     for bridge in (
         times,
+        cloudwatch,
         storage,
         s3_answers,
         s3_requests,
-        alarms,
         assumed_roles,
         key_policies,
         key_rotation,

@@ -19,7 +19,13 @@ from moto.logs.models import logs_backends
 from moto.logs.responses import LogsResponse
 
 from cdk_personalize_segments.local import patching
+from cdk_personalize_segments.local.cloudwatch import embedded
 from cdk_personalize_segments.local.log_patterns import PatternError, read_pattern
+from cdk_personalize_segments.local.logs_insights.api import (
+    Answer,
+    LogsInsightsApi,
+    check_query,
+)
 from cdk_personalize_segments.local.untyped import Moto
 
 if TYPE_CHECKING:
@@ -48,10 +54,11 @@ def install(aws: "LocalAws") -> None:
         aws: The local AWS.
     """
 
-    class Api(LogSettingsApi):
+    class Api(LogSettingsApi, LogsInsightsApi):
         """The API of this account."""
 
         local_aws = aws
+        answers: dict[str, Answer] = {}  # noqa: RUF012
         query_definitions: dict[str, dict[str, dict[str, Any]]] = {}  # noqa: RUF012
 
     add = MetricFilters.add_filter
@@ -176,6 +183,18 @@ class LogSettingsApi(LogsResponse):
             raise ResourceNotFoundException
         return group
 
+    # --- Events ---
+
+    def put_log_events(self) -> str:
+        """PutLogEvents, with the metrics in what is put."""
+        answer = super().put_log_events()
+        group = self._get_param("logGroupName")
+        for event in self._get_param("logEvents"):
+            embedded.extract(
+                self.local_aws.metrics, self.region, group, event["message"]
+            )
+        return str(answer)
+
     # --- Filters ---
 
     def filter_log_events(self) -> str:
@@ -198,7 +217,11 @@ class LogSettingsApi(LogsResponse):
     # --- Query definitions ---
 
     def put_query_definition(self) -> str:
-        """PutQueryDefinition, which keeps nothing of the one before."""
+        """PutQueryDefinition, which keeps nothing of the one before.
+
+        Queries that local AWS could not run are refused, each parameter taken for its
+        default value; whether AWS refuses malformed ones is not documented.
+        """
         definitions = self._query_definitions
         definition_id = self._get_param("queryDefinitionId")
         if definition_id is None:
@@ -207,6 +230,11 @@ class LogSettingsApi(LogsResponse):
             raise _no_query_definition()
         now = self.local_aws.clock.now()
         given = {name: self._get_param(name) for name in _QUERY_DEFINITION}
+        query = given["queryString"]
+        for parameter in given["parameters"] or ():
+            value = parameter.get("defaultValue") or "0"
+            query = query.replace("{{" + parameter["name"] + "}}", value)
+        check_query(query, given["queryLanguage"])
         definitions[definition_id] = {
             "queryDefinitionId": definition_id,
             "lastModified": round(now.timestamp() * 1000),

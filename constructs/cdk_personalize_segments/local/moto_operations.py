@@ -27,7 +27,6 @@ CLOUDWATCH: Final = _operations("""
     ListDashboards: DashboardNamePrefix
     ListTagsForResource: ResourceARN
     PutDashboard: DashboardBody DashboardName
-    SetAlarmState: AlarmName StateReason StateReasonData StateValue
     TagResource: ResourceARN Tags
     UntagResource: ResourceARN TagKeys
 """)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from moto.events.exceptions import ValidationException
 
+from cdk_personalize_segments.local.cloudwatch import services
 from cdk_personalize_segments.local.events import targets
 from cdk_personalize_segments.local.events.targets import (
     DeliveryError,
@@ -115,6 +116,7 @@ class Delivery:
         text: Writes what, given the number of the attempt.
         retry: How often to try again.
         dead_letters: Where it goes if it cannot be delivered, or None.
+        ended: Is told when it has been delivered, or of the last error, or None.
     """
 
     sender: Sender
@@ -122,6 +124,7 @@ class Delivery:
     text: Callable[[int], str]
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     dead_letters: DeadLetters | None = None
+    ended: Callable[[DeliveryError | None], None] | None = None
 
 
 def check_dead_letter_queue(target: Mapping[str, Any]) -> None:
@@ -175,11 +178,17 @@ class Deliveries:
         while True:
             text = delivery.text(retries + 1)
             error = await self._send(delivery.sender, delivery.target, text)
+            self._count(delivery.sender, "tried")
             if error is None:
+                self._count(delivery.sender, "delivered")
+                if delivery.ended is not None:
+                    delivery.ended(None)
                 return
+            is_throttled = error.kind == targets.THROTTLING
+            self._count(delivery.sender, "throttled" if is_throttled else "failed")
             wait = min(timedelta(seconds=2**retries), _LONGEST_WAIT)
             exhausted = None
-            if error.kind == targets.THROTTLING:
+            if is_throttled:
                 if retries >= delivery.retry.attempts:
                     exhausted = "MaximumRetryAttempts"
                 elif self._aws.clock.now() + wait - began > delivery.retry.age:
@@ -196,6 +205,11 @@ class Deliveries:
             )
             await self._lose(delivery, text, loss)
             return
+
+    def _count(self, sender: Sender, what: str) -> None:
+        services.delivery_went(
+            self._aws.metrics, sender.service, sender.source_arn, what
+        )
 
     async def _send(
         self, sender: Sender, target: Target, text: str
@@ -226,6 +240,9 @@ class Deliveries:
             delivery.sender.source_arn,
             loss.error,
         )
+        self._count(delivery.sender, "lost")
+        if delivery.ended is not None:
+            delivery.ended(loss.error)
         letters = delivery.dead_letters
         if letters is None:
             return
@@ -237,6 +254,7 @@ class Deliveries:
             },
         )
         lost = await self._send(letters.sender, queue, text)
+        self._count(delivery.sender, "kept" if lost is None else "not kept")
         if lost is not None:
             _log.warning(
                 "the dead-letter queue %s got nothing of it: %s",

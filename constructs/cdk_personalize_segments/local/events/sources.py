@@ -7,7 +7,7 @@ CLOUDWATCH: Final = "aws.cloudwatch"
 S3: Final = "aws.s3"
 STATES: Final = "aws.states"
 SOURCES: Final[Mapping[str, str]] = {
-    CLOUDWATCH: "CloudWatch Alarm State Change, when SetAlarmState changes a state",
+    CLOUDWATCH: "CloudWatch Alarm State Change",
     S3: (
         "Object Created, Object Deleted, Object Tags Added and Object Tags Deleted of "
         "buckets that send events to EventBridge; lifecycle rules do nothing"

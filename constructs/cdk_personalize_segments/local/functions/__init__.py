@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -28,6 +29,7 @@ from moto.awslambda.responses import LambdaResponse
 from moto.core.exceptions import JsonRESTError
 
 from cdk_personalize_segments.local import enforcement
+from cdk_personalize_segments.local.cloudwatch import embedded, services
 from cdk_personalize_segments.local.errors import LocalAwsError
 from cdk_personalize_segments.local.functions.runner import FunctionRunner, function_of
 from cdk_personalize_segments.local.functions.runtime_api import Answer
@@ -94,6 +96,7 @@ def install(aws: "LocalAws") -> None:
         endpoint_url=lambda: aws.endpoint_url,
         credentials=aws.sessions.issue,
         may=lambda role, action, resource: _may(aws, role, action, resource),
+        logged=partial(embedded.extract, aws.metrics, aws.region),
         now=aws.clock.now,
         new_id=aws.new_id,
         in_process=lambda: aws.in_process,
@@ -132,11 +135,15 @@ def invoke(
     _check_runnable(stored)
     function = function_of(stored)
     invoked = _invoked_arn(function.arn, name_or_arn, qualifier)
-    clock, runner = _aws.clock, _runner
+    clock, runner, metrics = _aws.clock, _runner, _aws.metrics
 
     def run(begun: Callable[[], None]) -> Answer:
         with clock.busy():
-            return runner.run(function, invoked, payload, request_id, begun)
+            answer = runner.run(function, invoked, payload, request_id, begun)
+            services.function_invoked(
+                metrics, invoked, failed=answer.failed, seconds=answer.seconds
+            )
+            return answer
 
     if give_up is None or give_up >= function.timeout:
         answer = run(_nothing)

@@ -83,11 +83,12 @@ class Container:
         began = time.monotonic()
         begun()
         answer = self._invoke(event)
+        seconds = time.monotonic() - began
         self._log.end(
             event.request_id,
-            _report(answer, time.monotonic() - began, self._most_bytes, init_seconds),
+            _report(answer, seconds, self._most_bytes, init_seconds),
         )
-        return replace(answer, log_tail=self._tail.last())
+        return replace(answer, log_tail=self._tail.last(), seconds=seconds)
 
     @property
     def is_ready(self) -> bool:

@@ -115,6 +115,7 @@ class FunctionRunner:
         endpoint_url: Callable[[], str],
         credentials: Callable[[str], Mapping[str, str]],
         may: Callable[[str, str, str], bool],
+        logged: Callable[[str, str], None] = lambda *_: None,
         now: Callable[[], datetime],
         new_id: Callable[[str], str],
         in_process: Callable[[], bool],
@@ -129,6 +130,7 @@ class FunctionRunner:
             endpoint_url: Gives the address of the local AWS.
             credentials: Gives a role's credentials, as boto3 takes them.
             may: Tells whether a role may do an action to a resource.
+            logged: Is told of each line that is logged, and of its log group.
             now: Tells the time of log lines.
             new_id: Makes up an id for a purpose.
             in_process: Tells whether to run functions in threads of this process,
@@ -143,6 +145,7 @@ class FunctionRunner:
         self._endpoint_url = endpoint_url
         self._credentials = credentials
         self._may = may
+        self._logged = logged
         self._now = now
         self._new_id = new_id
         self._in_process = in_process
@@ -312,6 +315,7 @@ class FunctionRunner:
                     self._now(),
                     [line],
                 )
+                self._logged(function.log_group, line)
 
         return log
 

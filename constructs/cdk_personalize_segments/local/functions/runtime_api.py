@@ -52,6 +52,7 @@ class Answer:
         timed_out: Whether that is because it took too long.
         ends_runtime: Whether it is an error that leaves no runtime for other events.
         log_tail: The last 4 KB that were logged meanwhile.
+        seconds: How long it took.
     """
 
     payload: bytes
@@ -59,6 +60,7 @@ class Answer:
     timed_out: bool = False
     ends_runtime: bool = False
     log_tail: bytes = b""
+    seconds: float = 0
 
 
 class RuntimeApi:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from cdk_personalize_segments.local.cloudwatch.queues import QueueMetrics
 from cdk_personalize_segments.local.messaging.event_source_mappings import (
     EventSourceMappings,
 )
@@ -21,4 +22,6 @@ def install(aws: "LocalAws") -> None:
         aws: The local AWS.
     """
     aws.topics = Topics(aws, aws.events.deliveries)
-    EventSourceMappings(aws, Queues(aws))
+    queues = Queues(aws)
+    QueueMetrics(aws, queues)
+    EventSourceMappings(aws, queues)

@@ -40,6 +40,7 @@ class Queues:
             aws: The local AWS.
         """
         self._listeners: list[Callable[[Moto], None]] = []
+        self._sent_listeners: list[Callable[[Moto, Moto], None]] = []
         create, set_attributes = (
             SQSBackend.create_queue,
             SQSBackend.set_queue_attributes,
@@ -98,6 +99,14 @@ class Queues:
         """
         self._listeners.append(listener)
 
+    def listen_to_sent(self, listener: Callable[[Moto, Moto], None]) -> None:
+        """Have something told of each message that is sent.
+
+        Args:
+            listener: What is told, given moto's queue and message. It must not block.
+        """
+        self._sent_listeners.append(listener)
+
     def tell(self, queue: Moto) -> None:
         """Tell that there may be new messages in a queue."""
         for listener in self._listeners:
@@ -107,6 +116,10 @@ class Queues:
         """Take the place of `moto.sqs.models.Queue.add_message`."""
         with queue._messages_lock:
             queue._messages.append(message)
+        # What comes back from another queue was sent before.
+        if not message.approximate_receive_count:
+            for listener in self._sent_listeners:
+                listener(queue, message)
         self.tell(queue)
 
 

@@ -167,7 +167,6 @@ class QueryDefinition(ResourceType):
     """
 
     type = "AWS::Logs::QueryDefinition"
-    kept = "all of it, since queries do not run"
     honoured = frozenset(
         {
             "LogGroupNames",

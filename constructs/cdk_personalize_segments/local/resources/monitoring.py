@@ -2,7 +2,10 @@
 
 from typing import ClassVar, Final
 
-from cdk_personalize_segments.local.alarms import COMPOSITE_ALARM, METRIC_ALARM
+from cdk_personalize_segments.local.cloudwatch.alarms import (
+    COMPOSITE_ALARM,
+    METRIC_ALARM,
+)
 from cdk_personalize_segments.local.resources.base import (
     Place,
     Properties,
@@ -77,7 +80,6 @@ class Alarm(_AnyAlarm):
     """AWS::CloudWatch::Alarm, of a metric or of metric maths."""
 
     type = "AWS::CloudWatch::Alarm"
-    kept = "what it watches, since there are no metrics; SetAlarmState runs its actions"
     parameters = METRIC_ALARM
     put = "put_metric_alarm"
     honoured = (METRIC_ALARM - _STRUCTURED) | {
@@ -116,7 +118,7 @@ class Dashboard(ResourceType):
     """AWS::CloudWatch::Dashboard."""
 
     type = "AWS::CloudWatch::Dashboard"
-    kept = "all of it, since there are no metrics"
+    kept = "its body, once it is checked, since nothing draws it"
     honoured = frozenset({"DashboardBody", "DashboardName"})
     named_by = "DashboardName"
     replaced_on = frozenset({"DashboardName"})

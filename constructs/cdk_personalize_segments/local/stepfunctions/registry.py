@@ -15,6 +15,7 @@ from moto.stepfunctions.exceptions import (
 )
 from moto.stepfunctions.models import stepfunctions_backends
 
+from cdk_personalize_segments.local.cloudwatch.services import execution_changed
 from cdk_personalize_segments.local.stepfunctions.access import Access
 from cdk_personalize_segments.local.stepfunctions.definition import parse
 from cdk_personalize_segments.local.stepfunctions.execution import Execution, Machine
@@ -121,12 +122,16 @@ class Registry:
             text=text,
             clock=self._aws.clock,
             start_number=self._starts[arn],
-            on_status=self._aws.events.status_changed,
+            on_status=self._status_changed,
             map_run_arn=map_run_arn,
         )
         self._by_arn[arn] = execution
         execution.start(ExecutionSurroundings(self._aws, self, execution))
         return execution
+
+    def _status_changed(self, execution: Execution) -> None:
+        execution_changed(self._aws.metrics, execution)
+        self._aws.events.status_changed(execution)
 
     def access(self, role_arn: str, region: str) -> Access:
         """Tell what a role may do in a Region; its clients are shared.

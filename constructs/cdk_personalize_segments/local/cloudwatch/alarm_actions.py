@@ -7,13 +7,18 @@ Notify_Users_Alarm_Changes.html.
 
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.session import Session
 
 from cdk_personalize_segments.local.events.delivery import Delivery
-from cdk_personalize_segments.local.events.targets import Sender, Target
+from cdk_personalize_segments.local.events.targets import (
+    DeliveryError,
+    Sender,
+    Target,
+)
 from cdk_personalize_segments.local.untyped import Json, Moto
 
 if TYPE_CHECKING:
@@ -48,13 +53,17 @@ def state_of(alarm: Moto) -> dict[str, Json]:
     }
 
 
-def run(aws: "LocalAws", alarm: Moto, before: dict[str, Json]) -> None:
+Acted = Callable[[str, DeliveryError | None], None]
+
+
+def run(aws: "LocalAws", alarm: Moto, before: dict[str, Json], acted: Acted) -> None:
     """Tell event buses of another state, and run the actions for it if there are some.
 
     Args:
         aws: The local AWS.
         alarm: moto's alarm.
         before: What `state_of` told of it before.
+        acted: Is told of each action when it has been run, and of its error if any.
     """
     data = {
         "alarmName": alarm.name,
@@ -69,10 +78,12 @@ def run(aws: "LocalAws", alarm: Moto, before: dict[str, Json]) -> None:
         "OK": alarm.ok_actions,
     }[alarm.state_value]
     for arn in actions if alarm.actions_enabled else ():
-        _deliver(aws, alarm, arn, data)
+        _deliver(aws, alarm, arn, data, acted)
 
 
-def _deliver(aws: "LocalAws", alarm: Moto, arn: str, data: dict[str, Json]) -> None:
+def _deliver(
+    aws: "LocalAws", alarm: Moto, arn: str, data: dict[str, Json], acted: Acted
+) -> None:
     place = _region_name(alarm.region_name)
     target = Target(
         arn=arn, subject=f'{alarm.state_value}: "{alarm.name}" in {place}'[:100]
@@ -90,7 +101,12 @@ def _deliver(aws: "LocalAws", alarm: Moto, arn: str, data: dict[str, Json]) -> N
         context={"AWS:SourceOwner": aws.account_id},
     )
     aws.events.deliveries.start(
-        Delivery(sender=sender, target=target, text=lambda _: text)
+        Delivery(
+            sender=sender,
+            target=target,
+            text=lambda _: text,
+            ended=lambda error: acted(arn, error),
+        )
     )
 
 

@@ -1,0 +1,1 @@
+"""Logs Insights: queries over what is in log groups."""
