@@ -431,7 +431,7 @@ class BatchSegmentPipeline(_Pipeline):
             else None
         )
         if self._uploads:
-            self._dead_letter_queues["uploads"] = self._uploads.dead_letter_queue
+            self._watch_dead_letters("Uploads", self._uploads.dead_letter_queue)
         self._job_tags = dict(job_tags or {})
         self._schedules: Schedules | None = None
         self._factory = factory
@@ -599,7 +599,7 @@ class BatchSegmentPipeline(_Pipeline):
                 run_prefix=self._run_prefix,
                 job_tags=self._job_tags,
             )
-            self._dead_letter_queues["starts"] = self._schedules.dead_letter_queue
+            self._watch_dead_letters("Schedules", self._schedules.dead_letter_queue)
         return self._schedules.add(
             construct_id,
             expression,

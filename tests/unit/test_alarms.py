@@ -316,7 +316,6 @@ def test_calling_twice_is_refused(make_pipeline):
         ({"runbook_url": "wiki"}, ValueError, "address of a page"),
         ({"runbook_url": "https://a.example/#b"}, ValueError, "without an anchor"),
     ],
-    ids=str,
 )
 def test_bad_values_are_refused_at_synth(refusing, given, error, message):
     with pytest.raises(error, match=message):
