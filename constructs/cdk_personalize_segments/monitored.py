@@ -11,7 +11,9 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 
-NAMESPACE: Final = "PersonalizeSegments"
+from cdk_personalize_segments._runtime import metrics
+
+NAMESPACE: Final = metrics.NAMESPACE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +44,26 @@ class Monitored:
     results_prefix: str
     dead_letter_queues: Mapping[str, sqs.IQueue] = field(default_factory=dict)
 
-    def metric(self, name: str, **options: Any) -> cloudwatch.Metric:  # noqa: ANN401
+    def metric(
+        self,
+        name: str,
+        *,
+        error: str | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
         """Give one of the pipeline's own metrics.
 
         Args:
             name: Its name.
+            error: Of which error, for metrics that have that.
             **options: Those of `aws_cloudwatch.Metric`.
         """
         return cloudwatch.Metric(
             namespace=NAMESPACE,
             metric_name=name,
-            dimensions_map={"Pipeline": self.run_prefix},
+            dimensions_map={
+                metrics.PIPELINE: self.run_prefix,
+                **({metrics.ERROR: error} if error else {}),
+            },
             **options,
         )

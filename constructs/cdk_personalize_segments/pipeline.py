@@ -107,6 +107,42 @@ class _Pipeline(Construct):
         """
         return self._state_machine.metric_timed_out(**options)
 
+    def metric_started(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Count the runs that started.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        return self._state_machine.metric_started(**options)
+
+    def metric_aborted(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Count the runs that somebody stopped.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        return self._state_machine.metric_aborted(**options)
+
+    def metric_throttled(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Count the state transitions that Step Functions throttled, and then made.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        return self._state_machine.metric_throttled(**options)
+
 
 class ImportedBatchSegmentPipeline(_Pipeline):
     """A pipeline of another stack or app: something to start and to measure."""
@@ -624,6 +660,141 @@ class BatchSegmentPipeline(_Pipeline):
                 topic=self._notification_topic,
             )
         return self._notices
+
+    def metric_failed_runs(
+        self,
+        error: str | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Count the runs that failed with an error of the error reference.
+
+        Args:
+            error: The error's name, such as `JobFailed`. Default: all errors.
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        options = {"statistic": "Sum", **options}
+        return self._monitored.metric("FailedRuns", error=error, **options)
+
+    def metric_runs(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Count the runs that ended by themselves, whether well or not.
+
+        A run that had nothing to do is not among them, nor one that was stopped or that
+        the state machine's own time-out ended.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        return self._monitored.metric("Runs", **{"statistic": "Sum", **options})
+
+    def metric_failed_queries(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Count the queries that the service answered with an error.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        return self._monitored.metric(
+            "FailedQueries", **{"statistic": "Sum", **options}
+        )
+
+    def metric_queries(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Count the queries of runs, repeated ones included.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        return self._monitored.metric("Queries", **{"statistic": "Sum", **options})
+
+    def metric_users(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Count the users in all segments of runs.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        return self._monitored.metric("Users", **{"statistic": "Sum", **options})
+
+    def metric_queue_time(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Measure for how long runs waited for a job slot, in seconds.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the average over 5 minutes.
+        """
+        return self._monitored.metric(
+            "QueueTime", **{"statistic": "Average", **options}
+        )
+
+    def metric_job_time(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Measure for how long jobs worked, in seconds.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the average over 5 minutes.
+        """
+        return self._monitored.metric("JobTime", **{"statistic": "Average", **options})
+
+    def metric_waiting_time(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Measure for how long runs that wait for a job slot have done so, in seconds.
+
+        A run puts it whenever it has looked for a slot in vain, every 6 minutes or more
+        often: where nothing is put, no run waits.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the maximum over 5 minutes.
+        """
+        return self._monitored.metric(
+            "WaitingTime", **{"statistic": "Maximum", **options}
+        )
+
+    def metric_input_bytes(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Measure how much runs read in query files, in bytes, as they are stored.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        return self._monitored.metric("InputBytes", **{"statistic": "Sum", **options})
+
+    def metric_output_bytes(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Measure how much runs wrote as results, in bytes, compressed.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        return self._monitored.metric("OutputBytes", **{"statistic": "Sum", **options})
 
     def add_alarms(
         self,

@@ -54,18 +54,3 @@ def state(
         "refusedSince": None,
         "output": output,
     }
-
-
-def times_taken(job: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Return how many seconds a job was queued and worked, as far as is known."""
-    created = job.get("createdAt")
-    return (
-        _between(job.get("queuedSince"), created),
-        _between(created, job.get("updatedAt")),
-    )
-
-
-def _between(since: str | None, until: str | None) -> float | None:
-    if since is None or until is None:
-        return None
-    return times.seconds_since(since, until)

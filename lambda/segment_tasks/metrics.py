@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from . import jobs, times
+from . import times
 
 NAMESPACE: Final = "PersonalizeSegments"
 PIPELINE: Final = "Pipeline"
@@ -43,7 +43,7 @@ def put_end(manifest: Mapping[str, Any]) -> None:
         values["OutputBytes"] = sum(
             file["bytes"] for part in manifest["parts"] for file in part["files"]
         )
-    queued, worked = jobs.times_taken(manifest["job"] or {})
+    queued, worked = times.taken(manifest["job"] or {})
     if queued is not None:
         values["QueueTime"] = queued
     if worked is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from . import clients, event_bus, jobs, notices, objects, run_events, times
+from . import clients, event_bus, notices, objects, run_events, times
 from .aws_errors import SDK_ERRORS
 from .failures import RunFailure, describe_caught
 from .locations import Locations, run_of, uri
@@ -146,7 +146,7 @@ def _manifest(places: Locations, of: Mapping[str, Any]) -> dict[str, Any] | None
 
 def _recorded(record: Mapping[str, Any], places: Locations, run: str) -> dict[str, Any]:
     job = record["job"] or {}
-    queued, worked = jobs.times_taken(job)
+    queued, worked = times.taken(job)
     # Without input that was prepared, or output, zeros would be no counts.
     prepared, collected = bool(record["sources"]), record["results"] is not None
     lines = record["invalidLines"]

@@ -1,7 +1,8 @@
 """Points in time, as the state machine passes them: the functions read no clock."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 
 def parse(instant: str) -> datetime:
@@ -25,6 +26,21 @@ def stamp(instant: datetime) -> str:
     """Write a point in time as Step Functions does: in milliseconds, in UTC."""
     text = instant.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+def taken(job: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Return how many seconds a job was queued and worked, as far as is known."""
+    created = job.get("createdAt")
+    return (
+        _between(job.get("queuedSince"), created),
+        _between(created, job.get("updatedAt")),
+    )
+
+
+def _between(since: str | None, until: str | None) -> float | None:
+    if since is None or until is None:
+        return None
+    return seconds_since(since, until)
 
 
 class Context(Protocol):
