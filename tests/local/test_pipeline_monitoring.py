@@ -133,6 +133,53 @@ def test_errors_by_name(ask):
     assert found == {"InvalidInput": "2", "JobFailed": "1"}
 
 
+def test_metrics_come_from_what_the_functions_print(aws, pipeline, story):
+    started, runs = story
+    [prefix] = {
+        each.output["run"].rpartition("-")[0] for each in runs.values() if each.output
+    }
+
+    def measured(name, statistic, **dimensions):
+        [result] = aws.client("cloudwatch").get_metric_data(
+            MetricDataQueries=[
+                {
+                    "Id": "m",
+                    "MetricStat": {
+                        "Metric": {
+                            "Namespace": "PersonalizeSegments",
+                            "MetricName": name,
+                            "Dimensions": [
+                                {"Name": key, "Value": value}
+                                for key, value in {
+                                    "Pipeline": prefix,
+                                    **dimensions,
+                                }.items()
+                            ],
+                        },
+                        "Period": 60,
+                        "Stat": statistic,
+                    },
+                }
+            ],
+            StartTime=started.replace(second=0, microsecond=0),
+            EndTime=aws.clock.now() + HOUR,
+        )["MetricDataResults"]
+        return result["Values"]
+
+    assert sum(measured("Runs", "Sum")) == len(runs)
+    assert sum(measured("FailedRuns", "Sum")) == 3
+    assert sum(measured("FailedRuns", "Sum", Error="InvalidInput")) == 2
+    outputs = [each.output for each in runs.values() if each.output]
+    assert sum(measured("Users", "Sum")) == sum(each["users"] for each in outputs)
+    # Of the job that failed, its queries were prepared, too.
+    assert sum(measured("Queries", "Sum")) == 1 + sum(
+        each["queries"] for each in outputs
+    )
+    waits = measured("WaitingTime", "Maximum")
+    assert 2.5 * 3600 < max(waits) <= 3 * 3600
+    assert max(measured("QueueTime", "Maximum")) >= max(waits)
+
+
 def test_last_results(ask, story):
     _, runs = story
     newest, *_ = found = ask("The last runs and their results")
