@@ -116,7 +116,7 @@ def test_an_alarm_follows_its_metric_and_tells_its_topic(aws, alarm):
     ]
     at = f"{before:%d/%m/%y %H:%M:%S}"
     assert mails[1]["NewStateReason"] == (
-        f"Threshold Crossed: 1 out of the last 1 datapoint [1.0 ({at})] was greater "
+        f"Threshold Crossed: 1 out of the last 1 datapoints [1.0 ({at})] was greater "
         "than or equal to the threshold (1.0) (minimum 1 datapoint for OK -> ALARM "
         "transition)."
     )
