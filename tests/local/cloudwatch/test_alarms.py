@@ -389,3 +389,14 @@ def test_what_cannot_be_watched_is_refused(client, metrics, named):
             EvaluationPeriods=1,
             Threshold=1.0,
         )
+
+
+def test_alarms_of_short_periods_are_evaluated_every_ten_seconds(aws, alarm):
+    own = alarm(Period=10)
+    own.measure(StorageResolution=1)
+    aws.clock.advance(timedelta(seconds=9))
+    assert own.state == "INSUFFICIENT_DATA"
+    aws.clock.advance(timedelta(seconds=1))
+    assert own.state == "ALARM"
+    aws.clock.advance(timedelta(seconds=30))
+    assert own.state == "OK"
