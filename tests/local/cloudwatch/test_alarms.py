@@ -116,7 +116,7 @@ def test_an_alarm_follows_its_metric_and_tells_its_topic(aws, alarm):
     ]
     at = f"{before:%d/%m/%y %H:%M:%S}"
     assert mails[1]["NewStateReason"] == (
-        f"Threshold Crossed: 1 out of the last 1 datapoint [1.0 ({at})] was greater "
+        f"Threshold Crossed: 1 out of the last 1 datapoints [1.0 ({at})] was greater "
         "than or equal to the threshold (1.0) (minimum 1 datapoint for OK -> ALARM "
         "transition)."
     )
@@ -389,3 +389,14 @@ def test_what_cannot_be_watched_is_refused(client, metrics, named):
             EvaluationPeriods=1,
             Threshold=1.0,
         )
+
+
+def test_alarms_of_short_periods_are_evaluated_every_ten_seconds(aws, alarm):
+    own = alarm(Period=10)
+    own.measure(StorageResolution=1)
+    aws.clock.advance(timedelta(seconds=9))
+    assert own.state == "INSUFFICIENT_DATA"
+    aws.clock.advance(timedelta(seconds=1))
+    assert own.state == "ALARM"
+    aws.clock.advance(timedelta(seconds=30))
+    assert own.state == "OK"

@@ -16,6 +16,7 @@ from cdk_personalize_segments.local.logs_insights.running import QueryRunError, 
 from cdk_personalize_segments.local.logs_insights.values import (
     Time,
     discovered,
+    order,
     text,
 )
 
@@ -244,6 +245,30 @@ def test_what_only_shows_when_it_runs_is_refused():
         query("stats bin(1m)")
 
 
+def test_values_are_put_in_the_order_of_the_guide():
+    in_order = [
+        "!",
+        "#",
+        "*%04",
+        "0#",
+        "5A",
+        "111A",
+        "2345_",
+        "@",
+        "@_",
+        "A",
+        "A9876fghj",
+        "a12345hfh",
+        "0",
+        "1",
+        "2",
+        "3",
+    ]
+    mixed = [*in_order[7:], *in_order[:7]]
+    assert sorted(mixed, key=order) == in_order
+    assert order(None) < order("!")
+
+
 def test_fields_are_found_in_json_and_not_too_many():
     many = {f"f{n}": n for n in range(300)}
     assert len(discovered(json.dumps(many), embedded=False)) == 200
@@ -329,6 +354,10 @@ def test_only_events_of_the_time_are_looked_at(aws, logs):
 def test_what_cannot_be_queried_is_refused(aws, logs, options, named):
     with pytest.raises(ClientError, match=named):
         start(aws, logs, options.pop("queryString", "limit 1"), **options)
+    if not logs.describe_log_groups(logGroupNamePrefix="delivered")["logGroups"]:
+        logs.create_log_group(logGroupName="delivered", logGroupClass="DELIVERY")
+    with pytest.raises(ClientError, match="class DELIVERY"):
+        start(aws, logs, "limit 1", logGroupName="delivered")
     with pytest.raises(ClientError, match="The specified query does not exist"):
         logs.get_query_results(queryId="none")
 

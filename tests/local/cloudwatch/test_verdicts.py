@@ -87,7 +87,7 @@ def test_comparisons(comparison, breaching):
         (
             [None, 0.0, 2.0],
             "missing",
-            "Threshold Crossed: 1 out of the last 1 datapoint [2.0 (t2)] was greater "
+            "Threshold Crossed: 1 out of the last 1 datapoints [2.0 (t2)] was greater "
             "than the threshold (1.0) (minimum 1 datapoint for OK -> ALARM "
             "transition).",
         ),

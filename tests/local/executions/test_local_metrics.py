@@ -1,6 +1,7 @@
 """What functions print, and what services measure of executions and functions."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -8,6 +9,7 @@ from cdk_personalize_segments.local.cloudwatch.metrics import Metric
 
 PRINTING = """
 import json
+from datetime import timedelta
 
 def handler(event, context):
     print(json.dumps(event))
@@ -126,3 +128,47 @@ def test_executions_are_measured(local_aws, machine, values):
     assert count(failing, "ExecutionsStarted") == [1]
     assert count(failing, "ExecutionsRedriven") == [1]
     assert count(failing, "ExecutionsFailed") == [1, 1]
+
+
+def test_an_alarm_on_failed_executions_invokes_a_function(local_aws, machine, function):
+    client, clock = local_aws.client("cloudwatch"), local_aws.clock
+    own = function(PRINTING)
+    own.client.add_permission(
+        FunctionName=own.name,
+        StatementId="alarms",
+        Action="lambda:InvokeFunction",
+        Principal="lambda.alarms.cloudwatch.amazonaws.com",
+    )
+    arn = own.client.get_function(FunctionName=own.name)["Configuration"]["FunctionArn"]
+    failing = machine({"Fail": {"Type": "Fail", "Error": "No"}})
+    client.put_metric_alarm(
+        AlarmName="failed-executions",
+        Namespace="AWS/States",
+        MetricName="ExecutionsFailed",
+        Dimensions=[{"Name": "StateMachineArn", "Value": failing.arn}],
+        Period=60,
+        Statistic="Sum",
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="notBreaching",
+        AlarmActions=[arn],
+    )
+    failing.run()
+    clock.advance(timedelta(minutes=1))
+    events = local_aws.client("logs").filter_log_events(
+        logGroupName=f"/aws/lambda/{own.name}", filterPattern='"aws.cloudwatch"'
+    )["events"]
+    [event] = [json.loads(each["message"]) for each in events]
+    assert event["alarmData"]["state"]["value"] == "ALARM"
+    assert event["alarmData"]["alarmName"] == "failed-executions"
+    client.delete_alarms(AlarmNames=["failed-executions"])
+
+
+@pytest.mark.usefixtures("processes")
+def test_a_line_that_a_process_prints_is_a_metric(local_aws, function, values):
+    own = function(PRINTING, LoggingConfig={"LogFormat": "JSON"})
+    now = int(local_aws.clock.now().timestamp() * 1000)
+    directive = {"Namespace": "Process", "Dimensions": [[]], "Metrics": [{"Name": "N"}]}
+    own.invoke({"_aws": {"Timestamp": now, "CloudWatchMetrics": [directive]}, "N": 1})
+    assert values("Process", "N") == [(1, "None")]

@@ -1,8 +1,7 @@
 """Statistics of samples: sums, extremes, percentiles.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/
-Statistics-definitions.html. How CloudWatch estimates a percentile is not documented:
-local AWS takes the value between the two nearest ones, in proportion.
+Statistics-definitions.html.
 """
 
 import math
@@ -12,6 +11,7 @@ from typing import Final
 
 from cdk_personalize_segments.local.cloudwatch.errors import QueryError
 from cdk_personalize_segments.local.cloudwatch.series import Sample
+from cdk_personalize_segments.local.percentiles import percentile
 
 Statistic = Callable[[Sequence[Sample]], float]
 
@@ -61,25 +61,3 @@ def statistic(name: str) -> Statistic:
     return lambda samples: percentile(
         sorted((each.value, each.weight) for each in samples), share
     )
-
-
-def percentile(weighted: Sequence[tuple[float, float]], share: float) -> float:
-    """Give the value that a share of all values is below.
-
-    Args:
-        weighted: Values in order, each with how often it occurs.
-        share: From 0 to 1.
-    """
-    last = sum(weight for _, weight in weighted) - 1
-    place = share * max(last, 0)
-    lower, upper = _at(weighted, math.floor(place)), _at(weighted, math.ceil(place))
-    return lower + (upper - lower) * (place - math.floor(place))
-
-
-def _at(weighted: Sequence[tuple[float, float]], place: int) -> float:
-    passed = 0.0
-    for value, weight in weighted:
-        passed += weight
-        if place < passed:
-            return value
-    return weighted[-1][0]

@@ -167,10 +167,9 @@ def _crossed(
         )
     verb = "was" if breaching == 1 else "were"
     return (
-        f"Threshold Crossed: {breaching} out of the last "
-        f"{_number(len(evaluated), 'datapoint')} [{listed}] {verb} {words} the "
-        f"threshold ({rule.threshold}) (minimum {_number(rule.needed, 'datapoint')} "
-        f"for {state} -> ALARM transition)."
+        f"Threshold Crossed: {breaching} out of the last {len(evaluated)} datapoints "
+        f"[{listed}] {verb} {words} the threshold ({rule.threshold}) (minimum "
+        f"{_number(rule.needed, 'datapoint')} for {state} -> ALARM transition)."
     )
 
 

@@ -1,8 +1,7 @@
 """The functions of Logs Insights that sum up events.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/
-CWL_QuerySyntax-Stats.html. How a percentile is computed is not documented: as those of
-metrics here.
+CWL_QuerySyntax-Stats.html.
 """
 
 import math
@@ -11,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cdk_personalize_segments.local.cloudwatch.statistics import percentile
 from cdk_personalize_segments.local.logs_insights.values import Value, number, order
+from cdk_personalize_segments.local.percentiles import percentile
 
 Timed = tuple[float, Value]
 

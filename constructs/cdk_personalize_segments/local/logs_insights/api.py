@@ -161,6 +161,10 @@ class LogsInsightsApi(LogsResponse):
         found = [self.logs_backend.groups.get(name) for name in named]
         if None in found:
             raise ResourceNotFoundException
+        if any(getattr(each, "log_group_class", "") == "DELIVERY" for each in found):
+            raise InvalidParameterException(
+                msg="log groups of the class DELIVERY cannot be queried"
+            )
         return found
 
 

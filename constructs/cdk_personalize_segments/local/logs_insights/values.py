@@ -17,6 +17,7 @@ from cdk_personalize_segments.local.untyped import Json
 
 MOST_FIELDS: Final = 200
 """How many fields of an event in JSON are found."""
+_PARTS: Final = re.compile(r"[0-9]+|[A-Za-z]+|[^0-9A-Za-z]+")
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 
 
@@ -51,16 +52,23 @@ def truth(value: Value) -> bool:
     return bool(number(value))
 
 
-def order(value: Value) -> tuple[int, float, str]:
+def order(value: Value) -> tuple[int, float, tuple[tuple[int, int, str], ...]]:
     """Give what values are put in order by: none, texts, then numbers.
 
-    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/
-    CWL_QuerySyntax-Sort.html, but texts are compared as they are.
+    Texts are compared in parts, of which those of digits by their length first. Where
+    what has no value comes is not documented. Source:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-Sort.html
     """
     as_number = number(value)
     if as_number is not None:
-        return 2, as_number, ""
-    return (0, 0, "") if value is None else (1, 0, str(value))
+        return 2, as_number, ()
+    if value is None:
+        return 0, 0, ()
+    parts = tuple(
+        (ord("0"), len(part), part) if part.isdecimal() else (ord(part[0]), 0, part)
+        for part in _PARTS.findall(str(value))
+    )
+    return 1, 0, parts
 
 
 def discovered(message: str, *, embedded: bool) -> dict[str, Value]:

@@ -108,7 +108,7 @@ class MetricFilter(ResourceType):
     """AWS::Logs::MetricFilter, which is kept; no metrics are made of log lines."""
 
     type = "AWS::Logs::MetricFilter"
-    kept = "all of it, since there are no metrics"
+    kept = "all of it: it makes no metrics of log lines"
     honoured = frozenset(
         {
             "FilterName",
