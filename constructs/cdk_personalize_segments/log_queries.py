@@ -52,6 +52,8 @@ _EXECUTION: Final = (
     'parse execution_arn "*:*:*:*:*:*:*:*" as '
     "arn, partition, service, region, account, resource, machine, execution"
 )
+# Sums are of numbers: what becomes of a timestamp there is not documented.
+_AT: Final = "fields toMillis(@timestamp) as at"
 _ENDS: Final = (
     "ExecutionSucceeded",
     "ExecutionFailed",
@@ -75,14 +77,16 @@ def running(*, of_many: bool = False) -> Question:
         lines=(
             "filter type like /StateEntered$/ or type like /^Execution/",
             _EXECUTION,
+            _AT,
             # An execution that is redriven has one end less.
             "fields "
             + " + ".join(f'strcontains(type, "{each}")' for each in _ENDS)
             + ' - strcontains(type, "ExecutionRedriven") as ended',
-            "stats min(@timestamp) as since, latest(details.name) as step, "
-            f"max(@timestamp) as stepSince, sum(ended) as ends by {execution}",
+            "stats min(at) as first, max(at) as last, latest(details.name) as step, "
+            f"sum(ended) as ends by {execution}",
             "filter ends < 1",
-            "sort since asc",
+            "sort first asc",
+            "fields fromMillis(first) as since, fromMillis(last) as stepSince",
             f"display since, {execution}, step, stepSince",
         ),
     )
@@ -135,8 +139,11 @@ ERRORS_BY_NAME: Final = Question(
     source=Source.FUNCTIONS,
     lines=(
         'filter message = "Run failed"',
-        "stats count(*) as runs, max(@timestamp) as last by error",
+        _AT,
+        "stats count(*) as runs, max(at) as newest by error",
         "sort runs desc",
+        "fields fromMillis(newest) as last",
+        "display error, runs, last",
     ),
 )
 SLOWEST_RUNS: Final = Question(
@@ -145,10 +152,12 @@ SLOWEST_RUNS: Final = Question(
     source=Source.STATE_MACHINE,
     lines=(
         _EXECUTION,
-        "stats min(@timestamp) as started, "
-        "(max(@timestamp) - min(@timestamp)) / 60000 as minutes by execution",
+        _AT,
+        "stats min(at) as first, (max(at) - min(at)) / 60000 as minutes by execution",
         "sort minutes desc",
         "limit 20",
+        "fields fromMillis(first) as started",
+        "display started, execution, minutes",
     ),
 )
 ENDED_OUTSIDE: Final = Question(
@@ -180,10 +189,12 @@ WAITS: Final = Question(
     source=Source.FUNCTIONS,
     lines=(
         'filter message = "Job asked for" and outcome = "wait"',
-        "stats min(@timestamp) as since, max(@timestamp) as until, "
-        "count(*) as asked by run",
-        "sort since desc",
+        _AT,
+        "stats min(at) as first, max(at) as last, count(*) as asked by run",
+        "sort first desc",
         "limit 20",
+        "fields fromMillis(first) as since, fromMillis(last) as until",
+        "display run, since, until, asked",
     ),
 )
 BROKEN_CALLS: Final = Question(
