@@ -33,6 +33,7 @@ def run_demo(*arguments):
     )
 
 
+@pytest.mark.slow
 def test_a_bad_query_file_ends_the_demo_with_the_reason(tmp_path):
     queries = tmp_path / "bad.jsonl"
     queries.write_text('{"itemId": "film-001"}\n{"itemid": "film-002"}\n')

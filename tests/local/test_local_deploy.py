@@ -142,6 +142,7 @@ def test_what_is_not_honoured_fails_the_deployment_by_name(
     assert status(local_aws, "Refused") == "CREATE_COMPLETE"
 
 
+@pytest.mark.slow
 def test_stacks_that_refer_to_each_other(local_aws: LocalAws, synth: Synth) -> None:
     def define(app: cdk.App) -> None:
         data, reader = cdk.Stack(app, "ShareData"), cdk.Stack(app, "ShareReader")
@@ -162,6 +163,7 @@ def test_stacks_that_refer_to_each_other(local_aws: LocalAws, synth: Synth) -> N
             status(local_aws, name)
 
 
+@pytest.mark.slow
 def test_an_app_is_synthesised_in_its_own_folder_with_context(
     local_aws: LocalAws, tmp_path: Path
 ) -> None:
@@ -217,6 +219,7 @@ def test_the_aws_cli_way_of_using_it(local_aws: LocalAws, tmp_path: Path) -> Non
     assert ended.stdout.strip() == "True"
 
 
+@pytest.mark.slow
 def test_each_deployment_sees_the_environment_as_it_is_then(
     aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

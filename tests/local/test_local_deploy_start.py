@@ -27,6 +27,7 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_state_is_gone_at_the_end() -> None:
     ended = run(
         """
@@ -158,6 +159,7 @@ def test_clients_ignore_the_developers_settings(
     assert client.get_caller_identity()["Account"] == local_aws.account_id
 
 
+@pytest.mark.slow
 def test_the_fixture_is_there_for_users_and_costs_nothing_unused(
     tmp_path: Path,
 ) -> None:

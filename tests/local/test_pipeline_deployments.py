@@ -79,6 +79,7 @@ def test_a_run_finishes_on_the_code_that_it_started_with(
     assert back.status == "SUCCEEDED", back.cause
 
 
+@pytest.mark.slow
 def test_a_deployment_that_fails_does_not_stand_in_the_way_of_the_next(
     aws, deploy, define, changed_handlers
 ):
@@ -101,6 +102,7 @@ def test_a_deployment_that_fails_does_not_stand_in_the_way_of_the_next(
     assert pipeline.run("one").error == "UnexpectedError"
 
 
+@pytest.mark.slow
 def test_functions_follow_a_bucket_that_is_replaced(aws, deploy, version):
     def define_into(name):
         return lambda stack: {
@@ -120,6 +122,7 @@ def test_functions_follow_a_bucket_that_is_replaced(aws, deploy, version):
         assert execution.output["manifest"].startswith(f"s3://{name}/")
 
 
+@pytest.mark.slow
 def test_two_stacks_of_one_app_do_not_meet(aws, synth, version):
     def build(app):
         for name in ("Left", "Right"):
@@ -143,6 +146,7 @@ def test_two_stacks_of_one_app_do_not_meet(aws, synth, version):
     assert (second.status, second.error) == ("FAILED", "InvalidInput")
 
 
+@pytest.mark.slow
 def test_a_destroyed_pipeline_leaves_its_data_and_can_be_deployed_again(
     aws, list_all, synth, deploy, define
 ):

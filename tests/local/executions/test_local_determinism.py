@@ -21,6 +21,7 @@ def run_twice(program):
 
 
 @pytest.mark.emulates("asl:Wait", "asl:Choice")
+@pytest.mark.slow
 def test_200_executions_of_48_hours_are_exact_and_the_same_every_time():
     once, again = run_twice("long_executions.py")
     assert once["errors"] == again["errors"] == [0.0]
@@ -28,6 +29,7 @@ def test_200_executions_of_48_hours_are_exact_and_the_same_every_time():
 
 
 @pytest.mark.emulates("lambda:order", "asl:Map", "asl:Parallel", "asl:Retry")
+@pytest.mark.slow
 def test_all_histories_are_the_same_whatever_time_functions_take():
     once, again = (json.loads(told) for told in run_twice("function_executions.py"))
     types = [each["type"] for told in once["histories"].values() for each in told]

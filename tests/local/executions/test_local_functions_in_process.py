@@ -360,6 +360,7 @@ def test_answers_and_log_lines_are_alike(ways, event, error, log_format):
         ("sleeps", "Sandbox.Timedout"),
     ],
 )
+@pytest.mark.slow
 def test_ends_of_containers_are_alike(ways, event, error):
     settings = {"timeout": 2.0} if event == "sleeps" else {}
     failed, answer, _ = alike(ways, event, **settings)
