@@ -89,6 +89,9 @@ docs-look: docs
 	@$(BIN)/node docs/look.mjs site .docs-look
 
 # What README and docs have from code: the table of what local AWS honours, the pictures.
+dashboard: setup
+	@$(BIN)/python docs/render_dashboard.py
+
 docs-tables: setup
 	@$(BIN)/python docs/generate_local_aws.py
 	@$(BIN)/python docs/generate_diagrams.py
