@@ -14,7 +14,7 @@ DATA ?=
 QUERIES ?=
 CDK := node_modules/.bin/cdk
 
-.PHONY: setup demo bench test test-all test-lowest lint format synth lock moto-names docs \
+.PHONY: setup demo bench test test-all test-lowest lint format synth lock moto-names docs dashboard \
 	docs-look docs-tables clean
 
 setup: $(READY) $(CDK)
@@ -88,10 +88,11 @@ docs: setup
 docs-look: docs
 	@$(BIN)/node docs/look.mjs site .docs-look
 
-# What README and docs have from code: the table of what local AWS honours, the pictures.
+# The picture of the dashboard in the docs: plays a week in local AWS.
 dashboard: setup
 	@$(BIN)/python docs/render_dashboard.py
 
+# What README and docs have from code: the table of what local AWS honours, the pictures.
 docs-tables: setup
 	@$(BIN)/python docs/generate_local_aws.py
 	@$(BIN)/python docs/generate_diagrams.py
