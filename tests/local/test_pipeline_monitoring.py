@@ -7,6 +7,7 @@ from datetime import timedelta
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 
 from cdk_personalize_segments import (
@@ -15,6 +16,7 @@ from cdk_personalize_segments import (
     BatchSegmentPipeline,
     SolutionVersion,
 )
+from cdk_personalize_segments.local.cloudwatch.metrics import Metric
 from cdk_personalize_segments.log_queries import RUN_PLACEHOLDER
 
 pytestmark = pytest.mark.xdist_group("monitoring")
@@ -53,6 +55,9 @@ def pipeline(aws, tmp_path_factory, deploy):
             ok_action=actions.SnsAction(topic),
             no_success_within={AlarmSeverity.CRITICAL: cdk.Duration.hours(26)},
         )
+        # Later than the alarms, and watched all the same.
+        never = scheduler.ScheduleExpression.rate(cdk.Duration.days(365))
+        pipeline.add_schedule("Never", never, enabled=False)
         pipeline.add_dashboard()
         pipeline.add_log_queries()
         BatchSegmentDashboard(stack, "All", pipelines=[pipeline])
@@ -285,3 +290,143 @@ def test_a_failed_run_is_an_alarm_that_ends(aws, pipeline, alarm):
     about = [each for each in mails if "FailedRuns" in each["AlarmName"]]
     assert [each["NewStateValue"] for each in about] == ["ALARM", "OK"]
     assert "#failed-runs" in about[0]["AlarmDescription"]
+
+
+@pytest.fixture
+def goes_to_and_fro(aws, alarm):
+    """Check that an alarm is off, goes on with what is done, and off again."""
+
+    def check(name, do, *, on_after=1, off_after=120):
+        assert alarm(name, after=120) == "OK"
+        do()
+        assert alarm(name, after=on_after) == "ALARM"
+        assert alarm(name, after=off_after) == "OK"
+
+    return check
+
+
+@pytest.mark.slow
+def test_a_run_that_times_out_is_an_alarm_that_ends(aws, pipeline, goes_to_and_fro):
+    states = aws.client("stepfunctions")
+    machine = pipeline.state_machine_arn
+    definition = states.describe_state_machine(stateMachineArn=machine)["definition"]
+    shorter = json.dumps({**json.loads(definition), "TimeoutSeconds": 600})
+    pipeline.put("one", [{"itemId": "1"}])
+
+    def do():
+        states.update_state_machine(stateMachineArn=machine, definition=shorter)
+        try:
+            assert pipeline.run("one").status == "TIMED_OUT"
+        finally:
+            states.update_state_machine(stateMachineArn=machine, definition=definition)
+
+    goes_to_and_fro("TimedOutRuns", do)
+
+
+@pytest.mark.slow
+def test_an_aborted_run_is_an_alarm_that_ends(aws, pipeline, goes_to_and_fro):
+    pipeline.put("one", [{"itemId": "1"}])
+
+    def do():
+        with aws.clock.busy():
+            execution = pipeline.start("one")
+            aws.client("stepfunctions").stop_execution(executionArn=execution)
+
+    goes_to_and_fro("AbortedRuns", do)
+
+
+@pytest.mark.slow
+def test_throttled_transitions_are_an_alarm_that_ends(aws, pipeline, goes_to_and_fro):
+    # Local AWS throttles nothing: what Step Functions would say of it is put.
+    throttled = Metric.of(
+        aws.region,
+        "AWS/States",
+        "ExecutionThrottled",
+        {"StateMachineArn": pipeline.state_machine_arn},
+    )
+    goes_to_and_fro("ThrottledTransitions", lambda: aws.metrics.put(throttled, 1))
+
+
+@pytest.mark.slow
+def test_failed_queries_are_an_alarm_that_ends(aws, pipeline, goes_to_and_fro):
+    pipeline.put("two", [{"itemId": "1"}, {"itemId": "2"}])
+
+    def do():
+        aws.personalize.query_errors["2"] = "Too few interactions"
+        try:
+            assert pipeline.run("two").output["failedQueries"] == 1
+        finally:
+            aws.personalize.query_errors.clear()
+
+    goes_to_and_fro("FailedQueries", do)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_queued_too_long_is_an_alarm_that_ends(
+    aws, pipeline, goes_to_and_fro
+):
+    pipeline.put("one", [{"itemId": "1"}])
+
+    def do():
+        aws.personalize.jobs.clear()
+        aws.personalize.occupy(5, for_=4 * HOUR)
+        pipeline.start("one")
+
+    # Half of queue_timeout is 3 hours.
+    goes_to_and_fro("QueuedTooLong", do, on_after=3 * 60 + 20)
+
+
+@pytest.mark.slow
+def test_silence_is_an_alarm_that_ends_with_a_success(aws, pipeline, alarm):
+    pipeline.put("one", [{"itemId": "1"}])
+    assert pipeline.run("one").status == "SUCCEEDED"
+    # What looks back for more than a day is evaluated once an hour.
+    assert alarm("NoSuccess", after=120) == "OK"
+    assert alarm("NoSuccess", after=22 * 60) == "OK"
+    assert alarm("NoSuccess", after=5 * 60) == "ALARM"
+    assert pipeline.run("one").status == "SUCCEEDED"
+    assert alarm("NoSuccess", after=120) == "OK"
+
+
+@pytest.mark.slow
+def test_failing_functions_are_an_alarm_that_ends(
+    aws, list_all, pipeline, goes_to_and_fro
+):
+    iam = aws.client("iam")
+    [role] = [
+        each["RoleName"]
+        for each in list_all("iam", "list_roles")
+        if "PrepareRole" in each["RoleName"] and "Monitored" in each["RoleName"]
+    ]
+    policy = iam.get_role_policy(RoleName=role, PolicyName="Task")["PolicyDocument"]
+    denied = [{**each, "Effect": "Deny"} for each in policy["Statement"]]
+    pipeline.put("one", [{"itemId": "1"}])
+
+    def put(document):
+        iam.put_role_policy(
+            RoleName=role, PolicyName="Task", PolicyDocument=json.dumps(document)
+        )
+
+    def do():
+        put({**policy, "Statement": denied})
+        try:
+            assert pipeline.run("one").status == "FAILED"
+        finally:
+            put(policy)
+
+    goes_to_and_fro("FunctionErrors", do)
+
+
+@pytest.mark.slow
+def test_dead_letters_are_an_alarm_until_they_are_gone(aws, list_all, alarm):
+    sqs = aws.client("sqs")
+    [queue] = [
+        each
+        for each in list_all("sqs", "list_queues")
+        if "Monitored" in each and "DeadLetters" in each
+    ]
+    assert alarm("DeadLetters", after=60) == "OK"
+    sqs.send_message(QueueUrl=queue, MessageBody="a start that failed")
+    assert alarm("DeadLetters", after=10) == "ALARM"
+    sqs.purge_queue(QueueUrl=queue)
+    assert alarm("DeadLetters", after=30) == "OK"
