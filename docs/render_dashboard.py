@@ -1,11 +1,13 @@
 """Draws a dashboard of local AWS as CloudWatch shows it: `make dashboard`.
 
 The body is the deployed one, and all that is drawn was asked for: metrics of
-GetMetricData, rows of Logs Insights, states of alarms.
+GetMetricData, rows of Logs Insights, states of alarms. It is the same every time but
+for what functions take, which is real.
 """
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -93,7 +95,13 @@ class Box:
 
 
 class Data:
-    """What there is to show of a time."""
+    """What there is to show of a time.
+
+    Attributes:
+        start: From when.
+        end: Until when.
+        missing: The titles of widgets that have nothing to show.
+    """
 
     def __init__(self, aws: LocalAws, start: datetime, end: datetime) -> None:
         """Look at a time.
@@ -106,6 +114,7 @@ class Data:
         self._aws = aws
         self.start = start
         self.end = end
+        self.missing: list[str] = []
 
     def series(self, properties: Mapping[str, Json]) -> list[Series]:
         """Give what a metric widget shows, in its order.
@@ -128,6 +137,8 @@ class Data:
                 ScanBy="TimestampAscending",
             )
             found += answer["MetricDataResults"]
+        if not any(each["Values"] for each in found):
+            self.missing.append(properties["title"])
         return [
             Series(
                 each["Label"],
@@ -153,6 +164,8 @@ class Data:
             endTime=int(self.end.timestamp()),
         )
         answer = logs.get_query_results(queryId=asked["queryId"])
+        if not answer["results"]:
+            self.missing.append(properties["title"])
         return [
             {cell["field"]: cell["value"] for cell in row if cell["field"] != "@ptr"}
             for row in answer["results"]
@@ -313,7 +326,7 @@ class _Picture:
     # --- Alarms, numbers and tables ---
 
     def _alarms(self, box: Box, alarms: Sequence[tuple[str, str]]) -> None:
-        columns = 3 if box.width < 800 else 6
+        columns = 2 if box.width < 800 else 5
         rows = -(-len(alarms) // columns)
         width, height = box.width / columns, box.height / rows
         order = list(_STATES)
@@ -333,7 +346,7 @@ class _Picture:
                     linewidth=1.6 if state == "ALARM" else 0.8,
                 )
             )
-            text = self._clip(_short(name), width - 16, 7)
+            text = self._clip(name, width - 16, 7)
             self._text(x + 9, y + height / 2 - 7, text, size=7)
             said = state.replace("_", " ").capitalize() if "_" in state else state
             self._text(
@@ -444,15 +457,15 @@ class _Picture:
             )
             axes.annotate(
                 line["label"],
-                (data.end, line["value"]),  # type: ignore[arg-type]
-                xytext=(-2, 3),
+                (data.start, line["value"]),  # type: ignore[arg-type]
+                xytext=(4, 3),
                 textcoords="offset points",
-                ha="right",
                 size=7,
                 color=line["color"],
             )
         axes.set_ylim(bottom=left["min"])
-        axes.set_ylim(top=max(axes.get_ylim()[1] * 1.08, 1))
+        if not any(any(each.values) for each in series):
+            axes.set_ylim(top=1)
         axes.yaxis.set_major_locator(ticker.MaxNLocator(5, min_n_ticks=3))
         axes.yaxis.set_major_formatter(ticker.FuncFormatter(_amount))
         axes.xaxis.set_major_locator(
@@ -538,24 +551,30 @@ def _cell(text: str) -> str:
     return text.removesuffix(".000")
 
 
-def _short(name: str) -> str:
-    return name
-
-
 def _spans(markdown: str) -> Iterator[tuple[str, bool]]:
     """Give the texts of a line of Markdown, and which of them are links."""
     for plain, link in re.findall(r"([^\[]+)|\[([^\]]*)\]\([^)]*\)", markdown):
         yield (link, True) if link else (plain.replace("`", ""), False)
 
 
-def main() -> None:
-    """Play the story, and draw its dashboard."""
+def main(path: Path = PICTURE) -> int:
+    """Play the story, and draw its dashboard.
+
+    Args:
+        path: The picture to write.
+
+    Returns:
+        0, or 1 if a widget has nothing to show.
+    """
     import dashboard_story
 
     with dashboard_story.played() as aws:
         body, data = read(aws)
-        render(body, data, PICTURE)
+        render(body, data, path)
+    for title in data.missing:
+        print(f"Nothing to show: {title}", file=sys.stderr)
+    return 1 if data.missing else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(*map(Path, sys.argv[1:])))

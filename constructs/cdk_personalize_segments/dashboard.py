@@ -356,6 +356,7 @@ def _errors_by_name(
                 f"Pipeline=\"{each.run_prefix}\"', 'Sum')"
             ),
             label=f"{which}${{PROP('Dim.Error')}}",
+            color=_RED if len(monitored) == 1 else None,
             using_metrics={},
         )
         for each in monitored

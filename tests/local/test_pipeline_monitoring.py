@@ -380,7 +380,7 @@ def test_a_run_that_is_queued_too_long_is_an_alarm_that_ends(
 def test_silence_is_an_alarm_that_ends_with_a_success(aws, pipeline, alarm):
     pipeline.put("one", [{"itemId": "1"}])
     assert pipeline.run("one").status == "SUCCEEDED"
-    # What looks back for more than a day is evaluated once an hour.
+    # The hour of the success counts when it is over.
     assert alarm("NoSuccess", after=120) == "OK"
     assert alarm("NoSuccess", after=22 * 60) == "OK"
     assert alarm("NoSuccess", after=5 * 60) == "ALARM"
