@@ -6,6 +6,7 @@ import re
 import aws_cdk as cdk
 import cdk_nag
 import pytest
+from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
@@ -13,7 +14,13 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk.assertions import Template
 from cfnlint.api import ManualArgs, lint
 
-from cdk_personalize_segments import BatchSegmentPipeline, RunEvent, SolutionVersion
+from cdk_personalize_segments import (
+    AlarmSeverity,
+    BatchSegmentDashboard,
+    BatchSegmentPipeline,
+    RunEvent,
+    SolutionVersion,
+)
 
 FUNCTION = "arn:aws:lambda:us-east-1:111122223333:function:task:1"
 SOLUTION = "arn:aws:personalize:us-east-1:111122223333:solution/films"
@@ -55,6 +62,13 @@ def customised(stack):
         event=RunEvent.FAILED,
         target=targets.SqsQueue(queues[0], dead_letter_queue=queues[1]),
     )
+    pipeline.add_alarms(
+        action=actions.SnsAction(topic),
+        no_success_within={AlarmSeverity.CRITICAL: cdk.Duration.days(7)},
+    )
+    pipeline.add_dashboard()
+    pipeline.add_log_queries()
+    BatchSegmentDashboard(stack, "All", pipelines=[pipeline])
 
 
 DEFINE = pytest.mark.parametrize("define", [default, customised])

@@ -19,7 +19,12 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Template
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from cdk_personalize_segments import BatchSegmentPipeline, RunEvent, SolutionVersion
+from cdk_personalize_segments import (
+    AlarmSeverity,
+    BatchSegmentPipeline,
+    RunEvent,
+    SolutionVersion,
+)
 
 SOLUTION = "arn:aws:personalize:us-east-1:111122223333:solution/films"
 
@@ -69,6 +74,11 @@ def everything_on(stack):
     pipeline.on_event(
         "Waiting", event=RunEvent.QUEUED_TOO_LONG, target=targets.SnsTopic(topic)
     )
+    pipeline.add_alarms(
+        no_success_within={AlarmSeverity.CRITICAL: cdk.Duration.days(7)}
+    )
+    pipeline.add_dashboard()
+    pipeline.add_log_queries()
 
 
 @pytest.mark.parametrize("define", [minimal, everything_on])
@@ -77,8 +87,10 @@ def test_template(make_stack, context, define, snapshot_json):
     define(stack)
     template = _without_hashes(Template.from_stack(stack).to_json())
     for resource in template["Resources"].values():
-        # Text in pieces, which nobody can review: it has a snapshot of its own.
-        resource.get("Properties", {}).pop("DefinitionString", None)
+        # Text in pieces, which nobody can review: definitions have a snapshot of their
+        # own, and dashboards tests.
+        for name in ("DefinitionString", "DashboardBody"):
+            resource.get("Properties", {}).pop(name, None)
     assert template == snapshot_json
 
 
