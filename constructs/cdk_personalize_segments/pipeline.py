@@ -29,6 +29,7 @@ from cdk_personalize_segments.functions import (
     environment,
 )
 from cdk_personalize_segments.log_queries import LogQueries
+from cdk_personalize_segments.metrics import ExecutionMetrics, RunMetrics
 from cdk_personalize_segments.monitored import Monitored
 from cdk_personalize_segments.notices import Notices, RunEvent
 from cdk_personalize_segments.results_tables import ResultsTables
@@ -46,10 +47,9 @@ from cdk_personalize_segments.workflow import Workflow
 _PREFIX_HASH_LENGTH: Final = 8
 
 
-class _Pipeline(Construct):
+class _Pipeline(ExecutionMetrics, Construct):
     """What a pipeline of this app and one of another have in common."""
 
-    _state_machine: sfn.IStateMachine
     _monitored: Monitored | None = None
     _alarms: Alarms | None = None
 
@@ -71,78 +71,6 @@ class _Pipeline(Construct):
         """
         return self._state_machine.grant_start_execution(grantee)
 
-    def metric_succeeded(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Count the runs that succeeded.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the sum over 5 minutes.
-        """
-        return self._state_machine.metric_succeeded(**options)
-
-    def metric_failed(self, **options: Any) -> cloudwatch.Metric:  # noqa: ANN401
-        """Count the runs that failed.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the sum over 5 minutes.
-        """
-        return self._state_machine.metric_failed(**options)
-
-    def metric_timed_out(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Count the runs that the state machine's own time-out ended.
-
-        A run ends itself before that, with `QueueTimeout` or `JobTimeout`, which
-        `metric_failed` counts: this one stays at zero unless something is broken.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the sum over 5 minutes.
-        """
-        return self._state_machine.metric_timed_out(**options)
-
-    def metric_started(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Count the runs that started.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the sum over 5 minutes.
-        """
-        return self._state_machine.metric_started(**options)
-
-    def metric_aborted(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Count the runs that somebody stopped.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the sum over 5 minutes.
-        """
-        return self._state_machine.metric_aborted(**options)
-
-    def metric_throttled(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Count the state transitions that Step Functions throttled, and then made.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the sum over 5 minutes.
-        """
-        return self._state_machine.metric_throttled(**options)
-
 
 class ImportedBatchSegmentPipeline(_Pipeline):
     """A pipeline of another stack or app: something to start and to measure."""
@@ -157,7 +85,7 @@ class ImportedBatchSegmentPipeline(_Pipeline):
         )
 
 
-class BatchSegmentPipeline(_Pipeline):
+class BatchSegmentPipeline(RunMetrics, _Pipeline):
     """Turns query files into user segments with Amazon Personalize.
 
     Defines two buckets, the role that Personalize assumes, five Lambda functions and
@@ -438,8 +366,6 @@ class BatchSegmentPipeline(_Pipeline):
         self._access = access
         self._functions = functions
         self._dead_letter_queues: dict[str, sqs.IQueue] = {}
-        self._dashboard: cloudwatch.Dashboard | None = None
-        self._log_queries: LogQueries | None = None
         self._monitored: Monitored = Monitored(
             name=self.node.path,
             run_prefix=run_prefix,
@@ -471,7 +397,6 @@ class BatchSegmentPipeline(_Pipeline):
         self._job_tags = dict(job_tags or {})
         self._schedules: Schedules | None = None
         self._factory = factory
-        self._run_prefix = run_prefix
         self._notification_topic = notification_topic
         self._notices: Notices | None = None
         if notification_topic is not None:
@@ -632,7 +557,7 @@ class BatchSegmentPipeline(_Pipeline):
                 access=self._access,
                 prepare=self._functions.prepare,
                 state_machine=self._state_machine,
-                run_prefix=self._run_prefix,
+                run_prefix=self._monitored.run_prefix,
                 job_tags=self._job_tags,
             )
             self._watch_dead_letters("Schedules", self._schedules.dead_letter_queue)
@@ -656,145 +581,10 @@ class BatchSegmentPipeline(_Pipeline):
                 access=self._access,
                 create_job=self._functions.create_job,
                 state_machine_arn=self._state_machine.state_machine_arn,
-                run_prefix=self._run_prefix,
+                run_prefix=self._monitored.run_prefix,
                 topic=self._notification_topic,
             )
         return self._notices
-
-    def metric_failed_runs(
-        self,
-        error: str | None = None,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Count the runs that failed with an error of the error reference.
-
-        Args:
-            error: The error's name, such as `JobFailed`. Default: all errors.
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the sum over 5 minutes.
-        """
-        options = {"statistic": "Sum", **options}
-        return self._monitored.metric("FailedRuns", error=error, **options)
-
-    def metric_runs(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Count the runs that ended by themselves, whether well or not.
-
-        A run that had nothing to do is not among them, nor one that was stopped or that
-        the state machine's own time-out ended.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the sum over 5 minutes.
-        """
-        return self._monitored.metric("Runs", **{"statistic": "Sum", **options})
-
-    def metric_failed_queries(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Count the queries that the service answered with an error.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the sum over 5 minutes.
-        """
-        return self._monitored.metric(
-            "FailedQueries", **{"statistic": "Sum", **options}
-        )
-
-    def metric_queries(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Count the queries of runs, repeated ones included.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the sum over 5 minutes.
-        """
-        return self._monitored.metric("Queries", **{"statistic": "Sum", **options})
-
-    def metric_users(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Count the users in all segments of runs.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the sum over 5 minutes.
-        """
-        return self._monitored.metric("Users", **{"statistic": "Sum", **options})
-
-    def metric_queue_time(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Measure for how long runs waited for a job slot, in seconds.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the average over 5 minutes.
-        """
-        return self._monitored.metric(
-            "QueueTime", **{"statistic": "Average", **options}
-        )
-
-    def metric_job_time(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Measure for how long jobs worked, in seconds.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the average over 5 minutes.
-        """
-        return self._monitored.metric("JobTime", **{"statistic": "Average", **options})
-
-    def metric_waiting_time(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Measure for how long runs that wait for a job slot have done so, in seconds.
-
-        A run puts it whenever it has looked for a slot in vain, every 6 minutes or more
-        often: where nothing is put, no run waits.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the maximum over 5 minutes.
-        """
-        return self._monitored.metric(
-            "WaitingTime", **{"statistic": "Maximum", **options}
-        )
-
-    def metric_input_bytes(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Measure how much runs read in query files, in bytes, as they are stored.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the sum over 5 minutes.
-        """
-        return self._monitored.metric("InputBytes", **{"statistic": "Sum", **options})
-
-    def metric_output_bytes(
-        self,
-        **options: Any,  # noqa: ANN401
-    ) -> cloudwatch.Metric:
-        """Measure how much runs wrote as results, in bytes, compressed.
-
-        Args:
-            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
-                Default: the sum over 5 minutes.
-        """
-        return self._monitored.metric("OutputBytes", **{"statistic": "Sum", **options})
 
     def add_alarms(
         self,
@@ -855,7 +645,7 @@ class BatchSegmentPipeline(_Pipeline):
             TypeError: A value is of another type than its property.
             ValueError: A value is not allowed, or the alarms are there already.
         """
-        self._check_once("add_alarms", self._alarms)
+        self._check_once("add_alarms", "Alarms")
         self._alarms = Alarms(
             self,
             "Alarms",
@@ -895,15 +685,14 @@ class BatchSegmentPipeline(_Pipeline):
         Raises:
             ValueError: There is a dashboard already.
         """
-        self._check_once("add_dashboard", self._dashboard)
-        self._dashboard = define_dashboard(
+        self._check_once("add_dashboard", "Dashboard")
+        return define_dashboard(
             self,
             "Dashboard",
             monitored=self._monitored,
             alarms=lambda: self.alarms,
             default_interval=default_interval or DEFAULT_INTERVAL,
         )
-        return self._dashboard
 
     def add_log_queries(self) -> None:
         """Save queries of the logs, for the console of CloudWatch Logs Insights.
@@ -915,11 +704,11 @@ class BatchSegmentPipeline(_Pipeline):
         Raises:
             ValueError: They are saved already.
         """
-        self._check_once("add_log_queries", self._log_queries)
-        self._log_queries = LogQueries(self, "LogQueries", monitored=self._monitored)
+        self._check_once("add_log_queries", "LogQueries")
+        LogQueries(self, "LogQueries", monitored=self._monitored)
 
-    def _check_once(self, method: str, made: object) -> None:
-        if made is not None:
+    def _check_once(self, method: str, made: str) -> None:
+        if self.node.try_find_child(made):
             raise ValueError(
                 f"{method} was called for the pipeline {self.node.path} before; call "
                 "it once, with all that is wanted"
