@@ -13,6 +13,7 @@ from typing import Any
 import aws_cdk as cdk
 
 from cdk_personalize_segments._runtime import arns, limits
+from cdk_personalize_segments._service_limits import MAX_BATCH_WINDOW_SECONDS
 
 _HOUR = 3600
 _DAY = 24 * _HOUR
@@ -26,8 +27,6 @@ _EVENTS_PER_LOOP = 9
 # The shortest wait for a job slot, once waiting takes long.
 _SLOT_WAIT_SECONDS = 240
 
-# The longest batch window of an event source mapping.
-_LONGEST_WINDOW = 300
 _MOST_OF_SUFFIXES = 500
 
 
@@ -305,7 +304,7 @@ def check_times(
         "job_timeout": job_timeout,
     }
     poll, queue, job = (
-        _known_seconds(name, duration) for name, duration in times.items()
+        known_seconds(name, duration) for name, duration in times.items()
     )
     if poll < 10:
         raise ValueError(
@@ -332,6 +331,25 @@ def check_times(
             "the history of a Step Functions execution holds; "
             + _way_out(poll, job, room - queueing)
         )
+
+
+def known_seconds(name: str, value: Any) -> int:  # noqa: ANN401
+    """Check a duration, and give it in seconds.
+
+    Args:
+        name: The property, for the message.
+        value: Its value.
+
+    Raises:
+        TypeError: It is not a duration.
+        ValueError: It is not whole seconds, or known at deployment only.
+    """
+    _check_duration_type(name, value)
+    if value.is_unresolved():
+        raise ValueError(f"{name} must be known at synth; pass a plain Duration")
+    if value.to_milliseconds() % 1000:
+        raise ValueError(f"{name} must be whole seconds, got {value.to_human_string()}")
+    return int(value.to_seconds())
 
 
 def _check_duration_type(name: str, value: object) -> None:
@@ -394,15 +412,11 @@ def check_uploads(
         _check_suffixes(suffixes)
     if window is None:
         return
-    _check_duration_type("upload_window", window)
-    if window.is_unresolved():
-        raise ValueError("upload_window must be known at synth; pass a plain Duration")
-    milliseconds = window.to_milliseconds()
-    if milliseconds % 1000 or not 1000 <= milliseconds <= _LONGEST_WINDOW * 1000:
+    if not 1 <= known_seconds("upload_window", window) <= MAX_BATCH_WINDOW_SECONDS:
         raise ValueError(
-            "upload_window must be whole seconds, from 1 second to "
-            f"{_LONGEST_WINDOW // 60} minutes, which is the most that Lambda waits for "
-            f"messages, got {window.to_human_string()}"
+            "upload_window must be from 1 second to "
+            f"{MAX_BATCH_WINDOW_SECONDS // 60} minutes, which is the most that Lambda waits for messages, got "
+            f"{window.to_human_string()}"
         )
 
 
@@ -480,16 +494,6 @@ def check_count(name: str, value: Any) -> None:  # noqa: ANN401
         )
 
 
-def _known_seconds(name: str, value: Any) -> int:  # noqa: ANN401
-    """Give a duration in seconds, which must be known and whole."""
-    _check_duration_type(name, value)
-    if value.is_unresolved():
-        raise ValueError(f"{name} must be known at synth; pass a plain Duration")
-    if value.to_milliseconds() % 1000:
-        raise ValueError(f"{name} must be whole seconds, got {value.to_human_string()}")
-    return int(value.to_seconds())
-
-
 def check_within(value: Any) -> None:  # noqa: ANN401
     """Check in which time alarms count.
 
@@ -497,7 +501,7 @@ def check_within(value: Any) -> None:  # noqa: ANN401
         TypeError: It is not a duration.
         ValueError: CloudWatch takes no such period.
     """
-    seconds = _known_seconds("within", value)
+    seconds = known_seconds("within", value)
     if not 60 <= seconds <= _DAY or seconds % 60:
         raise ValueError(
             "within must be whole minutes, from 1 minute to 1 day, which is what "
@@ -513,7 +517,7 @@ def check_wait(queue_timeout: cdk.Duration) -> Callable[[str, Any], None]:
     """
 
     def check(name: str, value: Any) -> None:  # noqa: ANN401
-        if not 0 < _known_seconds(name, value) < queue_timeout.to_seconds():
+        if not 0 < known_seconds(name, value) < queue_timeout.to_seconds():
             raise ValueError(
                 f"{name} must be shorter than queue_timeout "
                 f"({queue_timeout.to_human_string()}), since no run waits longer, and "
@@ -530,7 +534,7 @@ def check_silence(name: str, value: Any) -> None:  # noqa: ANN401
         TypeError: It is not a duration.
         ValueError: CloudWatch does not look back for so long.
     """
-    seconds = _known_seconds(name, value)
+    seconds = known_seconds(name, value)
     if not _HOUR <= seconds <= 7 * _DAY or seconds % _HOUR:
         raise ValueError(
             f"{name} must be whole hours, from 1 hour to 7 days, which is what alarms "

@@ -15,6 +15,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_personalize_segments import _validation, log_queries
+from cdk_personalize_segments._service_limits import MAX_LOG_GROUPS_A_QUERY
 from cdk_personalize_segments.log_queries import Question
 from cdk_personalize_segments.monitored import NAMESPACE, Monitored
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     )
 
 DEFAULT_INTERVAL: Final = cdk.Duration.days(7)
-# Of one query of CloudWatch Logs Insights.
-MOST_LOG_GROUPS: Final = 50
 _WIDTH: Final = 24
 _GREEN: Final = cloudwatch.Color.GREEN
 _RED: Final = cloudwatch.Color.RED
@@ -641,10 +640,10 @@ class BatchSegmentDashboard(Construct):
             TypeError: One of the pipelines is something else.
             ValueError: There are too few or too many, or one is elsewhere.
         """
-        if not 1 <= len(pipelines) <= MOST_LOG_GROUPS:
+        if not 1 <= len(pipelines) <= MAX_LOG_GROUPS_A_QUERY:
             raise ValueError(
-                f"pipelines must be 1 to {MOST_LOG_GROUPS}, since a query of logs "
-                f"takes no more log groups, got {len(pipelines)}"
+                f"pipelines must be 1 to {MAX_LOG_GROUPS_A_QUERY}, since a query of "
+                f"logs takes no more log groups, got {len(pipelines)}"
             )
         stack = cdk.Stack.of(scope)
         for index, each in enumerate(pipelines):

@@ -9,22 +9,22 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_personalize_segments import _validation
 from cdk_personalize_segments._runtime import execution_input, failures, limits
+from cdk_personalize_segments._service_limits import (
+    MAX_FLEXIBLE_WINDOW_MINUTES,
+    MIN_FLEXIBLE_WINDOW_MINUTES,
+)
 from cdk_personalize_segments.access import Access
+from cdk_personalize_segments.dead_letters import define_dead_letters
 
 # A run that could not be started for so long is left to the next one, and to the
 # dead-letter queue. EventBridge Scheduler's own defaults are a day and 185 attempts.
 _MAX_AGE: Final = cdk.Duration.hours(1)
 _ATTEMPTS: Final = 185
-_KEPT: Final = cdk.Duration.days(14)
-# EventBridge Scheduler's own limits, from its user guide on flexible time windows.
-_SHORTEST_WINDOW: Final = cdk.Duration.minutes(1)
-_LONGEST_WINDOW: Final = cdk.Duration.hours(24)
 # Stands for the pipeline's own, which is checked elsewhere.
 _ANY_SOLUTION: Final = "arn:aws:personalize:us-east-1:111122223333:solution/any"
 _NOT_SCHEDULED: Final = (execution_input.RESUME, execution_input.FILES)
@@ -83,19 +83,7 @@ class Schedules(Construct):
         self._job_tags = job_tags
         self._skipping: iam.Policy | None = None
         self._group = scheduler.CfnScheduleGroup(self, "Group")
-        self.dead_letter_queue = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            retention_period=_KEPT,
-        )
-        cdk.Validations.of(self.dead_letter_queue).acknowledge(
-            cdk.Acknowledgment(
-                id="Serverless-SQSRedrivePolicy",
-                reason="It is a dead-letter queue itself.",
-            )
-        )
+        self.dead_letter_queue = define_dead_letters(self, enforce_ssl=True)
         self._role = access.scheduler_role(
             self,
             "Role",
@@ -210,17 +198,14 @@ def _check(
     )
     if flexible_window is None:
         return
-    _validation.check_type(
-        "flexible_window", flexible_window, cdk.Duration, "a Duration of whole minutes"
+    minutes, rest = divmod(
+        _validation.known_seconds("flexible_window", flexible_window), 60
     )
-    seconds = flexible_window.to_seconds()
-    if (
-        seconds % 60
-        or not _SHORTEST_WINDOW.to_seconds() <= seconds <= _LONGEST_WINDOW.to_seconds()
-    ):
+    least, most = MIN_FLEXIBLE_WINDOW_MINUTES, MAX_FLEXIBLE_WINDOW_MINUTES
+    if rest or not least <= minutes <= most:
         raise ValueError(
             "flexible_window must be 1 minute to 24 hours, in whole minutes, got "
-            f"{seconds:g} seconds"
+            f"{flexible_window.to_human_string()}"
         )
 
 
@@ -267,4 +252,4 @@ def _has_token(value: Any) -> bool:  # noqa: ANN401
         return any(map(_has_token, [*value.keys(), *value.values()]))
     if isinstance(value, list | tuple):
         return any(map(_has_token, value))
-    return bool(cdk.Token.is_unresolved(value))
+    return _validation.is_token(value)

@@ -19,18 +19,19 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct, IValidation
 
 from cdk_personalize_segments._resolved import readable
+from cdk_personalize_segments._service_limits import MAX_BATCH_WINDOW_SECONDS
 from cdk_personalize_segments.access import Access
+from cdk_personalize_segments.dead_letters import KEPT, define_dead_letters
 from cdk_personalize_segments.functions import SHORT, FunctionFactory
 from cdk_personalize_segments.storage import Storage
 
-DEFAULT_WINDOW: Final = cdk.Duration.minutes(5)
+DEFAULT_WINDOW: Final = cdk.Duration.seconds(MAX_BATCH_WINDOW_SECONDS)
 # Lambda's own bound for a batch, which may also be full at 6 MB.
 _BATCH_SIZE: Final = 10_000
 # Lambda's least. Batches at the same time become runs of their own.
 _BATCHES_AT_ONCE: Final = 2
 # Then a message goes to the dead letters: half an hour and more of trying.
 _ATTEMPTS: Final = 5
-_KEPT: Final = cdk.Duration.days(14)
 # What AWS advises: so many times the function's time-out, and the batch window.
 _TIMEOUTS_INVISIBLE: Final = 6
 _BUCKET_NOTIFICATIONS: Final = "Custom::S3BucketNotifications"
@@ -71,23 +72,13 @@ class Uploads(Construct):
         """
         super().__init__(scope, construct_id)
         _let_bucket_tell(scope, storage.input_bucket)
-        self.dead_letter_queue = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            retention_period=_KEPT,
-        )
-        cdk.Validations.of(self.dead_letter_queue).acknowledge(
-            cdk.Acknowledgment(
-                id="Serverless-SQSRedrivePolicy",
-                reason="It is the dead-letter queue itself.",
-            )
-        )
+        # In the policy of both queues, further below.
+        self.dead_letter_queue = define_dead_letters(self, enforce_ssl=False)
         self.queue = sqs.Queue(
             self,
             "Queue",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
-            retention_period=_KEPT,
+            retention_period=KEPT,
             visibility_timeout=cdk.Duration.seconds(
                 _TIMEOUTS_INVISIBLE * SHORT.to_seconds() + window.to_seconds()
             ),

@@ -131,9 +131,9 @@ def test_tags_count_together_with_those_of_the_pipeline():
         (
             {"flexible_window": cdk.Duration.seconds(90)},
             ValueError,
-            "1 minute to 24 hours, in whole minutes, got 90 seconds",
+            "1 minute to 24 hours, in whole minutes, got 1 minute 30 seconds",
         ),
-        ({"flexible_window": cdk.Duration.hours(25)}, ValueError, "got 90000 seconds"),
+        ({"flexible_window": cdk.Duration.hours(25)}, ValueError, "got 1 day 1 hour"),
         ({"enabled": "no"}, TypeError, "enabled must be True or False"),
         ({"on_overlap": "skip"}, TypeError, "OnOverlap.RUN or OnOverlap.SKIP"),
         (

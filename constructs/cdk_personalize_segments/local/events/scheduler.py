@@ -15,6 +15,7 @@ from moto.scheduler.exceptions import ValidationException
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule
 from moto.scheduler.responses import EventBridgeSchedulerResponse
 
+from cdk_personalize_segments._service_limits import MAX_FLEXIBLE_WINDOW_MINUTES
 from cdk_personalize_segments.local import enforcement
 from cdk_personalize_segments.local.events import delivery, expressions
 from cdk_personalize_segments.local.events.delivery import (
@@ -60,7 +61,6 @@ _SETTINGS: Final = frozenset(
     }
 )
 _NAME: Final = re.compile(r"[0-9a-zA-Z\-_.]{1,64}")
-_LONGEST_WINDOW: Final = 1440
 
 
 class Scheduler:
@@ -347,10 +347,13 @@ def _check_window(window: Mapping[str, Any]) -> None:
         raise ValidationException(
             "MaximumWindowInMinutes must not be set when the FlexibleTimeWindow is OFF."
         )
-    if window["Mode"] == "FLEXIBLE" and not 1 <= (minutes or 0) <= _LONGEST_WINDOW:
+    if (
+        window["Mode"] == "FLEXIBLE"
+        and not 1 <= (minutes or 0) <= MAX_FLEXIBLE_WINDOW_MINUTES
+    ):
         raise ValidationException(
             "A FLEXIBLE time window must have MaximumWindowInMinutes from 1 to "
-            f"{_LONGEST_WINDOW}."
+            f"{MAX_FLEXIBLE_WINDOW_MINUTES}."
         )
 
 

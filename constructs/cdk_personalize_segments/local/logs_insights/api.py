@@ -16,6 +16,7 @@ from moto.logs.exceptions import (
 )
 from moto.logs.responses import LogsResponse
 
+from cdk_personalize_segments._service_limits import MAX_LOG_GROUPS_A_QUERY
 from cdk_personalize_segments.local.logs_insights.language import (
     MOST_RESULTS,
     InsightsError,
@@ -49,7 +50,6 @@ START_QUERY: Final = frozenset(
     }
 )
 LANGUAGE: Final = "CWLI"
-_MOST_GROUPS: Final = 50
 # Times above it can only be milliseconds, which are taken too.
 _LATEST_SECONDS: Final = 100_000_000_000
 
@@ -154,9 +154,9 @@ class LogsInsightsApi(LogsResponse):
                 for each in given.get("logGroupIdentifiers") or []
             ),
         ]
-        if not 1 <= len(named) <= _MOST_GROUPS:
+        if not 1 <= len(named) <= MAX_LOG_GROUPS_A_QUERY:
             raise InvalidParameterException(
-                msg=f"a query must name 1 to {_MOST_GROUPS} log groups"
+                msg=f"a query must name 1 to {MAX_LOG_GROUPS_A_QUERY} log groups"
             )
         found = [self.logs_backend.groups.get(name) for name in named]
         if None in found:

@@ -17,6 +17,7 @@ from moto.awslambda.exceptions import InvalidParameterValueException
 from moto.awslambda.models import LambdaBackend
 from moto.sqs.models import sqs_backends
 
+from cdk_personalize_segments._service_limits import MAX_BATCH_WINDOW_SECONDS
 from cdk_personalize_segments.local import enforcement
 from cdk_personalize_segments.local.messaging.queues import Queues, next_available
 from cdk_personalize_segments.local.patching import patch
@@ -44,7 +45,6 @@ _SETTINGS: Final = frozenset(
 # What moto adds to them.
 _ADDED: Final = frozenset({"AccountId", "FunctionArn", "RegionName"})
 _MOST_WITHOUT_WINDOW: Final = 10
-_LONGEST_WINDOW: Final = 300
 _LARGEST_BATCH: Final = 6 * 1024 * 1024
 _CONCURRENCY: Final = (2, 1000)
 _ATTRIBUTES: Final = {
@@ -332,9 +332,9 @@ def _queue(arn: str) -> Moto:
 
 def _check_sizes(settings: Mapping[str, Any]) -> None:
     window = settings.get("MaximumBatchingWindowInSeconds") or 0
-    if not 0 <= window <= _LONGEST_WINDOW:
+    if not 0 <= window <= MAX_BATCH_WINDOW_SECONDS:
         raise InvalidParameterValueException(
-            f"MaximumBatchingWindowInSeconds must be from 0 to {_LONGEST_WINDOW}"
+            f"MaximumBatchingWindowInSeconds must be from 0 to {MAX_BATCH_WINDOW_SECONDS}"
         )
     if (settings.get("BatchSize") or 0) > _MOST_WITHOUT_WINDOW and not window:
         raise InvalidParameterValueException(
