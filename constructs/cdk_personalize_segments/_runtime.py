@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from segment_tasks import (
         arns,
+        consoles,
         dealing,
         execution_input,
         expressions,
@@ -25,6 +26,7 @@ else:
     try:
         from cdk_personalize_segments._lambda.segment_tasks import (
             arns,
+            consoles,
             dealing,
             execution_input,
             expressions,
@@ -40,6 +42,7 @@ else:
     except ModuleNotFoundError:
         from segment_tasks import (
             arns,
+            consoles,
             dealing,
             execution_input,
             expressions,
@@ -55,6 +58,7 @@ else:
 
 __all__ = [
     "arns",
+    "consoles",
     "dealing",
     "execution_input",
     "expressions",

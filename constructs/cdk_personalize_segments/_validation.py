@@ -415,8 +415,8 @@ def check_uploads(
     if not 1 <= known_seconds("upload_window", window) <= MAX_BATCH_WINDOW_SECONDS:
         raise ValueError(
             "upload_window must be from 1 second to "
-            f"{MAX_BATCH_WINDOW_SECONDS // 60} minutes, which is the most that Lambda waits for messages, got "
-            f"{window.to_human_string()}"
+            f"{MAX_BATCH_WINDOW_SECONDS // 60} minutes, which is the most that Lambda "
+            f"waits for messages, got {window.to_human_string()}"
         )
 
 

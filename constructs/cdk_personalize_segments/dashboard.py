@@ -15,6 +15,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_personalize_segments import _validation, log_queries
+from cdk_personalize_segments._runtime import consoles
 from cdk_personalize_segments._service_limits import MAX_LOG_GROUPS_A_QUERY
 from cdk_personalize_segments.log_queries import Question
 from cdk_personalize_segments.monitored import NAMESPACE, Monitored
@@ -34,11 +35,6 @@ _GREY: Final = cloudwatch.Color.GREY
 _ORANGE: Final = cloudwatch.Color.ORANGE
 _BLUE: Final = cloudwatch.Color.BLUE
 _PURPLE: Final = cloudwatch.Color.PURPLE
-_CONSOLES: Final = {
-    "cn-": "https://{}.console.amazonaws.cn",
-    "us-gov-": "https://{}.console.amazonaws-us-gov.com",
-    "": "https://{}.console.aws.amazon.com",
-}
 _NOW: Final = (
     "Now",
     "What runs or waits for one of the account's job slots, since when, and what came "
@@ -197,9 +193,7 @@ def _heading(title: str, sentence: str) -> cloudwatch.IWidget:
 
 def _title(monitored: Monitored) -> cloudwatch.IWidget:
     region = cdk.Stack.of(monitored.state_machine).region
-    console = next(
-        host for start, host in _CONSOLES.items() if region.startswith(start)
-    ).format(region)
+    console = consoles.address(region)
     runs = (
         f"{console}/states/home?region={region}#/statemachines/view/"
         f"{monitored.state_machine.state_machine_arn}"

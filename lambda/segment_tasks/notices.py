@@ -3,16 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from . import limits, times
+from . import consoles, limits, times
 from .failures import counted, shorten
 
 # SNS asks for fewer than 100 characters.
 MAX_SUBJECT_LENGTH: Final = 99
 _MAX_CAUSE_LENGTH: Final = 2000
-_CONSOLES: Final = {
-    "aws-cn": "https://console.amazonaws.cn",
-    "aws-us-gov": "https://console.amazonaws-us-gov.com",
-}
 _UNITS: Final = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 _ENDS: Final = {
     "SUCCEEDED": "succeeded",
@@ -74,9 +70,11 @@ def duration(seconds: float) -> str:
 
 def console_link(execution_arn: str) -> str:
     """Return the address of an execution in the console of its partition."""
-    _, partition, _, region, *_ = execution_arn.split(":")
-    host = _CONSOLES.get(partition, f"https://{region}.console.aws.amazon.com")
-    return f"{host}/states/home?region={region}#/v2/executions/details/{execution_arn}"
+    region = execution_arn.split(":")[3]
+    console = consoles.address(region)
+    return (
+        f"{console}/states/home?region={region}#/v2/executions/details/{execution_arn}"
+    )
 
 
 def _but(detail: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from . import clients, event_bus, notices, objects, run_events, times
+from . import clients, event_bus, log_fields, notices, objects, run_events, times
 from .aws_errors import SDK_ERRORS
 from .failures import RunFailure, describe_caught
 from .locations import Locations, run_of, uri
@@ -70,13 +70,13 @@ def _tried(tell: Callable[[], object], detail: Mapping[str, Any]) -> Exception |
     return None
 
 
-def _named(detail: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "pipeline": detail["pipeline"],
-        "execution": detail["executionArn"],
-        "run": detail["run"],
-        "job": detail.get("jobName"),
-    }
+def _named(detail: Mapping[str, Any]) -> dict[str, object]:
+    return log_fields.of(
+        {},
+        execution=detail["executionArn"],
+        run=detail["run"],
+        job=detail.get("jobName"),
+    )
 
 
 def _message(subject: str, body: str) -> Callable[[], object]:

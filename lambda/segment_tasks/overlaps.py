@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from . import clients
 from .aws_errors import refusals_named
 from .locations import Locations, run_of
+from .run_events import state_machine_arn
 from .run_outputs import NothingToDo
 from .times import parse, stamp
 
@@ -26,7 +27,7 @@ def check(places: Locations, execution: Mapping[str, str]) -> None:
         AccessDenied: The executions may not be listed.
     """
     own = execution["arn"]
-    running = dict(_running(_state_machine_of(own)))
+    running = dict(_running(state_machine_arn(own)))
     # What the list says of both, if it does, so that both compare the same.
     started = running.setdefault(own, stamp(parse(execution["startedAt"])))
     first, oldest = min((started, arn) for arn, started in running.items())
@@ -46,8 +47,3 @@ def _running(state_machine_arn: str) -> Iterator[tuple[str, str]]:
         ):
             for each in page["executions"]:
                 yield each["executionArn"], stamp(each["startDate"])
-
-
-def _state_machine_of(execution_arn: str) -> str:
-    *place, _, name, _ = execution_arn.split(":", 7)
-    return ":".join([*place, "stateMachine", name])

@@ -194,11 +194,11 @@ def test_long_and_odd_words_make_a_message_that_sns_takes(told):
     ("partition", "region", "address"),
     [
         ("aws", "eu-west-1", "https://eu-west-1.console.aws.amazon.com/states/home"),
-        ("aws-cn", "cn-north-1", "https://console.amazonaws.cn/states/home"),
+        ("aws-cn", "cn-north-1", "https://cn-north-1.console.amazonaws.cn/states/home"),
         (
             "aws-us-gov",
             "us-gov-west-1",
-            "https://console.amazonaws-us-gov.com/states/home",
+            "https://us-gov-west-1.console.amazonaws-us-gov.com/states/home",
         ),
     ],
 )

@@ -15,7 +15,10 @@ from moto.scheduler.exceptions import ValidationException
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule
 from moto.scheduler.responses import EventBridgeSchedulerResponse
 
-from cdk_personalize_segments._service_limits import MAX_FLEXIBLE_WINDOW_MINUTES
+from cdk_personalize_segments._service_limits import (
+    MAX_FLEXIBLE_WINDOW_MINUTES,
+    MIN_FLEXIBLE_WINDOW_MINUTES,
+)
 from cdk_personalize_segments.local import enforcement
 from cdk_personalize_segments.local.events import delivery, expressions
 from cdk_personalize_segments.local.events.delivery import (
@@ -347,13 +350,11 @@ def _check_window(window: Mapping[str, Any]) -> None:
         raise ValidationException(
             "MaximumWindowInMinutes must not be set when the FlexibleTimeWindow is OFF."
         )
-    if (
-        window["Mode"] == "FLEXIBLE"
-        and not 1 <= (minutes or 0) <= MAX_FLEXIBLE_WINDOW_MINUTES
-    ):
+    least, most = MIN_FLEXIBLE_WINDOW_MINUTES, MAX_FLEXIBLE_WINDOW_MINUTES
+    if window["Mode"] == "FLEXIBLE" and not least <= (minutes or 0) <= most:
         raise ValidationException(
-            "A FLEXIBLE time window must have MaximumWindowInMinutes from 1 to "
-            f"{MAX_FLEXIBLE_WINDOW_MINUTES}."
+            "A FLEXIBLE time window must have MaximumWindowInMinutes from "
+            f"{least} to {most}."
         )
 
 

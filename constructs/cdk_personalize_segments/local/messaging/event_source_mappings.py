@@ -334,7 +334,8 @@ def _check_sizes(settings: Mapping[str, Any]) -> None:
     window = settings.get("MaximumBatchingWindowInSeconds") or 0
     if not 0 <= window <= MAX_BATCH_WINDOW_SECONDS:
         raise InvalidParameterValueException(
-            f"MaximumBatchingWindowInSeconds must be from 0 to {MAX_BATCH_WINDOW_SECONDS}"
+            "MaximumBatchingWindowInSeconds must be from 0 to "
+            f"{MAX_BATCH_WINDOW_SECONDS}"
         )
     if (settings.get("BatchSize") or 0) > _MOST_WITHOUT_WINDOW and not window:
         raise InvalidParameterValueException(
