@@ -43,7 +43,8 @@ class OnOverlap(enum.Enum):
     RUN = execution_input.RUN
     """Run both; they share the account's job slots."""
     SKIP = execution_input.SKIP
-    """Do nothing, and say so: of two that meet, the older one runs."""
+    """Do nothing, and say so: of two that meet, the older one runs, or the first of
+    those that start in the same second."""
 
 
 class Schedules(Construct):

@@ -83,6 +83,11 @@ class Locations:
         """Return the key of the claim of an uploaded file."""
         return f"{self.input_prefix}{self.run_prefix}.uploads/{name}.json"
 
+    def second(self, instant: str) -> str:
+        """Return the key of the claim of a second, by runs that start in it."""
+        name = instant.replace(":", "")
+        return f"{self.input_prefix}{self.run_prefix}.seconds/{name}.json"
+
     def part_index(self, run: str, part: int) -> str:
         """Return the key of the index that says where a part's queries came from."""
         return f"{self.plan_folder(run)}{part_name(part)}.jsonl"
