@@ -13,10 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from segment_tasks import usage
+
 _CASES: Final = Path(__file__).with_name("cases.py")
 
 # What cannot be measured here; README.md says where it is from.
-LAMBDA_SLOWDOWN: Final = 2.0
+LAMBDA_SECONDS_PER_LINE: Final = 4e-6
 S3_BYTES_PER_SECOND: Final = 50_000_000
 S3_REQUEST_SECONDS: Final = 0.03
 # Of which so much is computing, which nothing overlaps; how many wait at once.
@@ -24,7 +26,6 @@ S3_REQUEST_CPU_SECONDS: Final = 0.005
 S3_REQUESTS_AT_ONCE: Final = 4
 # Of the functions, as the pipeline defines them.
 TIMEOUT_SECONDS: Final = 900
-MEMORY_MB: Final = {"prepare": 1769, "collect": 1769, "finish": 512}
 MEMORY_MB_OF_ONE_CPU: Final = 1769
 
 _MOST_BYTES: Final = 200_000_000
@@ -45,6 +46,7 @@ class Sizes(NamedTuple):
     parts: int
     files: int
     repetitions: int
+    short_repetitions: int
 
 
 FULL: Final = Sizes(
@@ -58,6 +60,7 @@ FULL: Final = Sizes(
     parts=1000,
     files=5_000,
     repetitions=3,
+    short_repetitions=5,
 )
 QUICK: Final = Sizes(
     items=2_000,
@@ -70,6 +73,7 @@ QUICK: Final = Sizes(
     parts=3,
     files=20,
     repetitions=1,
+    short_repetitions=1,
 )
 
 
@@ -137,31 +141,39 @@ def measure(runner: Runner, sizes: Sizes) -> Iterator[Row]:
     )
     yield from _prepare_memory(runner, sizes, longest)
     yield from _prepare_growth(runner, sizes)
-    largest: dict[str, list[dict[str, Any]]] = {}
-    for ids in ("numbers", "uuids"):
-        ours, naive = runner.alternately(
-            sizes.repetitions,
-            ("collect_line", {"ids": ids, "users": 100 * sizes.users}),
-            ("collect_naively", {"ids": ids, "users": 100 * sizes.users}),
-        )
-        yield from _collect_speed(ids, ours, naive)
-        largest[ids] = ours
+    largest = sizes.users * 100
+    ours, naive = runner.alternately(
+        sizes.repetitions,
+        ("collect_line", {"ids": "numbers", "users": largest}),
+        ("collect_naively", {"ids": "numbers", "users": largest}),
+    )
+    yield from _collect_speed("numbers", ours, naive)
+    naive, *grown = runner.alternately(
+        sizes.repetitions,
+        ("collect_naively", {"ids": "uuids", "users": largest}),
+        *(
+            ("collect_line", {"ids": "uuids", "users": users, "times": times})
+            for users, times in _growing(sizes.users)
+        ),
+    )
+    ours = grown[-1]
+    yield from _collect_speed("uuids", ours, naive)
     yield from _collect_memory(runner, sizes)
-    yield from _collect_growth(runner, sizes, largest["uuids"])
+    yield from _grown("Collect", "users", sizes.users, grown)
     part = runner.run("collect_part", queries=sizes.part, users=25, times=20)
     yield Row(
         f"Collect a part of {sizes.part} queries x 25 users: CPU", _time(_each(part))
     )
     finish = runner.run("finish_parts", parts=sizes.parts, times=3)
     yield Row(f"Finish a run of {sizes.parts:,} parts: CPU", _time(_each(finish)))
-    yield from _timeouts(runner, sizes, longest, largest["uuids"], finish)
+    yield from _timeouts(runner, sizes, longest, ours, finish)
 
 
 def _prepare_speed(runner: Runner, sizes: Sizes) -> Iterator[Row]:
     runs = {"queries": sizes.attributes, "times": sizes.attribute_runs}
     for kind, arguments, limit in (
         ("item", {"queries": sizes.items}, 1.5),
-        ("item, escapes", {"queries": sizes.items // 5}, 1.5),
+        ("item, escapes", {"queries": sizes.items}, 1.5),
         ("item, filter values", {"queries": sizes.items // 5}, None),
         ("attribute", runs, 2.5),
         ("attribute, escapes", runs, 2.5),
@@ -169,7 +181,7 @@ def _prepare_speed(runner: Runner, sizes: Sizes) -> Iterator[Row]:
         ("attribute, filter values", runs, None),
     ):
         prepared, parsed, decoded = runner.alternately(
-            sizes.repetitions,
+            sizes.short_repetitions,
             ("prepare_queries", {"kind": kind, **arguments}),
             ("parse_queries", {"kind": kind, **arguments}),
             ("parse_queries", {"kind": kind, **arguments, "decoded": True}),
@@ -177,14 +189,14 @@ def _prepare_speed(runner: Runner, sizes: Sizes) -> Iterator[Row]:
         name = f"{arguments['queries']:,} queries ({kind})"
         yield _compared(
             f"Prepare {name}: CPU per query, against json.loads",
-            _median(prepared),
-            _median(parsed),
+            prepared,
+            parsed,
             limit,
         )
         yield _compared(
             "    against json.loads of lines that are decoded already",
-            _median(prepared),
-            _median(decoded),
+            prepared,
+            decoded,
             None,
         )
 
@@ -224,15 +236,20 @@ def _prepare_memory(
 
 
 def _prepare_growth(runner: Runner, sizes: Sizes) -> Iterator[Row]:
-    counts = [sizes.growing, 10 * sizes.growing, 100 * sizes.growing]
+    kind = "item, filter values"
     found = runner.alternately(
         sizes.repetitions,
         *(
-            ("prepare_queries", {"kind": "item, filter values", "queries": count})
-            for count in counts
+            ("prepare_queries", {"kind": kind, "queries": queries, "times": times})
+            for queries, times in _growing(sizes.growing)
         ),
     )
-    yield from _grown("Prepare", "queries", counts, found)
+    yield from _grown("Prepare", "queries", sizes.growing, found)
+
+
+def _growing(size: int) -> list[tuple[int, int]]:
+    """Return sizes, and how often to measure each, so that it takes long enough."""
+    return [(size, 10), (10 * size, 2), (100 * size, 1)]
 
 
 def _collect_speed(
@@ -243,8 +260,8 @@ def _collect_speed(
     users = ours[0]["units"]
     yield _compared(
         f"Collect a line of {users:,} users ({ids}): CPU per user, against naive",
-        _median(ours),
-        _median(naive),
+        ours,
+        naive,
         0.7,
     )
     yield Row(
@@ -269,19 +286,6 @@ def _collect_memory(runner: Runner, sizes: Sizes) -> Iterator[Row]:
     )
 
 
-def _collect_growth(
-    runner: Runner, sizes: Sizes, largest: list[dict[str, Any]]
-) -> Iterator[Row]:
-    counts = [sizes.users, 10 * sizes.users]
-    found = runner.alternately(
-        sizes.repetitions,
-        *(("collect_line", {"ids": "uuids", "users": count}) for count in counts),
-    )
-    yield from _grown(
-        "Collect", "users", [*counts, 100 * sizes.users], [*found, largest]
-    )
-
-
 def _timeouts(
     runner: Runner,
     sizes: Sizes,
@@ -290,19 +294,19 @@ def _timeouts(
     finish: dict[str, Any],
 ) -> Iterator[Row]:
     refused = runner.run("refuse_queries", kind="unusable", queries=sizes.items // 5)
-    most = [
-        runner.run(
-            "prepare_files",
-            kind=kind,
-            files=sizes.files,
-            lines=2 * sizes.items,
-            different=different,
-        )
-        for kind, different in (
-            ("item, 1 KB of numbers", sizes.items),
-            ("attribute, 1 KB of numbers", sizes.attributes),
-        )
-    ]
+    files = {"files": sizes.files, "lines": 2 * sizes.items}
+    attribute = {"kind": "attribute, 1 KB of numbers", "different": sizes.attributes}
+    item = {"kind": "item, 1 KB of numbers", "different": sizes.items}
+    parse = ("parse_queries", {"kind": "item", "queries": sizes.items})
+    before, (first,), between, (second,), after = runner.alternately(
+        1,
+        parse,
+        ("prepare_files", {**item, **files}),
+        parse,
+        ("prepare_files", {**attribute, **files}),
+        parse,
+    )
+    most = [first, second]
     units = [
         ("prepare", f"{_bytes(longest['bytes'])} of queries", longest),
         *(
@@ -325,8 +329,10 @@ def _timeouts(
             for key in ("seconds", "bytesRead", "bytesWritten", "requests", "atOnce")
         }
         units.insert(1, ("prepare", f"{read:,} bad lines, then refuses", worst))
+    slowdown = LAMBDA_SECONDS_PER_LINE / _median(before + between + after)
+    yield Row("A CPU of Lambda is taken to be slower by", f"{slowdown:.2f} times")
     for function, what, found in units:
-        estimate = _on_lambda(function, found)
+        estimate = _on_lambda(function, found, slowdown)
         ratio = estimate / TIMEOUT_SECONDS
         yield Row(
             f"Time on Lambda, estimated: {function}, {what}",
@@ -338,13 +344,13 @@ def _timeouts(
         )
 
 
-def _on_lambda(function: str, found: dict[str, Any]) -> float:
-    share = min(1.0, MEMORY_MB[function] / MEMORY_MB_OF_ONE_CPU)
+def _on_lambda(function: str, found: dict[str, Any], slowdown: float) -> float:
+    share = min(1.0, usage.MEMORY[function] / MEMORY_MB_OF_ONE_CPU)
     moved = found["bytesRead"] + found["bytesWritten"]
     at_once = found["atOnce"]
     waiting = S3_REQUEST_SECONDS - S3_REQUEST_CPU_SECONDS
     return float(
-        found["seconds"] * LAMBDA_SLOWDOWN / share
+        found["seconds"] * slowdown / share
         + moved / S3_BYTES_PER_SECOND
         + (found["requests"] - at_once) * S3_REQUEST_SECONDS
         + at_once * (S3_REQUEST_CPU_SECONDS + waiting / S3_REQUESTS_AT_ONCE)
@@ -352,29 +358,33 @@ def _on_lambda(function: str, found: dict[str, Any]) -> float:
 
 
 def _grown(
-    function: str, what: str, counts: list[int], found: list[list[dict[str, Any]]]
+    function: str, what: str, size: int, found: list[list[dict[str, Any]]]
 ) -> Iterator[Row]:
-    base, *larger = [_median(each) for each in found]
-    for count, each in zip(counts[1:], larger, strict=True):
+    base, *larger = found
+    for (count, _), each in zip(_growing(size)[1:], larger, strict=True):
         low, high = _LINEAR
+        ratio = _ratio(each, base)
         yield Row(
-            f"{function} {count:,} {what}: CPU of each, against {counts[0]:,}",
-            _time(each),
-            _time(base),
-            f"{each / base:.2f}",
+            f"{function} {count:,} {what}: CPU of each, against {size:,}",
+            _time(_median(each)),
+            _time(_median(base)),
+            f"{ratio:.2f}",
             f"{low} to {high}",
-            low <= each / base <= high,
+            low <= ratio <= high,
         )
 
 
 def _compared(
-    figure: str, measured: float, baseline: float, limit: float | None
+    figure: str,
+    measured: list[dict[str, Any]],
+    baseline: list[dict[str, Any]],
+    limit: float | None,
 ) -> Row:
-    ratio = measured / baseline
+    ratio = _ratio(measured, baseline)
     return Row(
         figure,
-        _time(measured),
-        _time(baseline),
+        _time(_median(measured)),
+        _time(_median(baseline)),
         f"{ratio:.2f}",
         "" if limit is None else str(limit),
         None if limit is None else ratio <= limit,
@@ -391,6 +401,12 @@ def _middle(found: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _median(found: list[dict[str, Any]]) -> float:
     return statistics.median(map(_each, found))
+
+
+def _ratio(measured: list[dict[str, Any]], baseline: list[dict[str, Any]]) -> float:
+    """Return the median of the ratios of what was measured at about the same time."""
+    pairs = zip(measured, baseline, strict=True)
+    return statistics.median(_each(ours) / _each(theirs) for ours, theirs in pairs)
 
 
 def _time(seconds: float) -> str:

@@ -116,7 +116,8 @@ class Pipeline:
                 "execution": self._execution,
                 "run": run,
                 "job": self._job(run),
-                "looking": {"since": None},
+                "waiting": {"since": None, "attempts": 0, "refusedSince": None},
+                "looking": {"since": None, "rounds": 1, "parts": 1},
                 "maxFailedQueries": None,
                 "failure": None,
             },
@@ -129,6 +130,7 @@ class Pipeline:
             "arn": f"{fakes.PERSONALIZE}:batch-segment-job/{run['jobName']}",
             "status": "ACTIVE",
             "output": run["output"],
+            "looks": 1,
             "queuedSince": _STARTED,
             "createdAt": _STARTED,
             "updatedAt": _FINISHED,
@@ -211,20 +213,23 @@ def refuse_queries(kind: str, queries: int) -> dict[str, Any]:
     return _found(timer, lines, s3, lines=lines)
 
 
-def collect_line(ids: str, users: int, *, streamed: bool = False) -> dict[str, Any]:
-    """Collect a part of one query with many users."""
+def collect_line(
+    ids: str, users: int, times: int = 1, *, streamed: bool = False
+) -> dict[str, Any]:
+    """Collect a part of one query with many users, several times over."""
     s3 = fakes.S3(keeps=True)
     pipeline = Pipeline(s3, "item", real_clients=streamed)
     _collected(pipeline, Timer(s3), content.answers(ids, 1, _FEW), 1, _FEW, 1)
     made = content.answers(ids, 1, users)
     output = made if streamed else content.Held(content.data(made))
-    s3.clear("results/")
     s3.keeps = not streamed
     timer = Timer(s3)
-    run = _collected(pipeline, timer, output, 1, users, 1)
+    for _ in range(times):
+        s3.clear("results/")
+        run = _collected(pipeline, timer, output, 1, users, 1)
     peak = _peak()
     found = {} if streamed else _rows(s3, f"results/{run['name']}/users/")
-    return {**_found(timer, users, s3, **found), "peak": peak}
+    return {**_found(timer, users * times, s3, **found), "peak": peak}
 
 
 def collect_part(queries: int, users: int, times: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         queries,
         query_files,
         run_events,
+        usage,
     )
 else:
     try:
@@ -38,6 +39,7 @@ else:
             queries,
             query_files,
             run_events,
+            usage,
         )
     except ModuleNotFoundError:
         from segment_tasks import (
@@ -54,6 +56,7 @@ else:
             queries,
             query_files,
             run_events,
+            usage,
         )
 
 __all__ = [
@@ -70,4 +73,5 @@ __all__ = [
     "queries",
     "query_files",
     "run_events",
+    "usage",
 ]

@@ -10,6 +10,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk_personalize_segments import _assets
+from cdk_personalize_segments._runtime import usage
 from cdk_personalize_segments.access import Access
 from cdk_personalize_segments.results_tables import ResultsTables
 from cdk_personalize_segments.storage import Storage
@@ -19,9 +20,7 @@ _RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
 # Lambda's own limit: preparing 1 GB or collecting a part may take minutes.
 _LONGEST: Final = cdk.Duration.minutes(15)
 SHORT: Final = cdk.Duration.minutes(1)
-# About one CPU: Lambda gives processors in proportion to memory.
-_ONE_CPU: Final = 1769
-SMALL: Final = 256
+_SMALL: Final = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +89,7 @@ class FunctionFactory:
         task: str,
         statements: list[iam.PolicyStatement],
         timeout: cdk.Duration = SHORT,
-        memory_size: int = SMALL,
+        memory_size: int = _SMALL,
         why_no_dead_letters: str = _CALLED_BY_STEP_FUNCTIONS,
     ) -> lambda_.Function:
         """Define a function and its role.
@@ -212,7 +211,7 @@ def define_functions(
             task="check the queries and write the input of a job",
             statements=access.prepare_statements(),
             timeout=_LONGEST,
-            memory_size=_ONE_CPU,
+            memory_size=usage.MEMORY["prepare"],
         ),
         create_job=factory.define(
             scope,
@@ -221,7 +220,7 @@ def define_functions(
             task="create the job of a run, or find that it exists",
             statements=access.create_job_statements(),
             timeout=SHORT,
-            memory_size=SMALL,
+            memory_size=usage.MEMORY["create_job"],
         ),
         poll_job=factory.define(
             scope,
@@ -230,7 +229,7 @@ def define_functions(
             task="look how far a job is",
             statements=access.poll_job_statements(),
             timeout=SHORT,
-            memory_size=SMALL,
+            memory_size=usage.MEMORY["poll_job"],
         ),
         collect=factory.define(
             scope,
@@ -239,7 +238,7 @@ def define_functions(
             task="account for one part of a job's output",
             statements=access.collect_statements(),
             timeout=_LONGEST,
-            memory_size=_ONE_CPU,
+            memory_size=usage.MEMORY["collect"],
         ),
         finish=factory.define(
             scope,
@@ -248,7 +247,7 @@ def define_functions(
             task="account for a whole run and write its manifest",
             statements=access.finish_statements(),
             timeout=_LONGEST,
-            memory_size=SMALL * 2,
+            memory_size=usage.MEMORY["finish"],
         ),
     )
     if results_tables:

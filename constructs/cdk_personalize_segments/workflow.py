@@ -117,7 +117,8 @@ class Workflow:
             assign={
                 "run": _NULL,
                 "job": _NULL,
-                "looking": {"since": _NULL},
+                "waiting": {"since": _NULL, "attempts": 0, "refusedSince": _NULL},
+                "looking": {"since": _NULL, "rounds": 0, "parts": 0},
             },
         )
         nothing_to_do = sfn.Succeed.jsonata(
@@ -258,6 +259,7 @@ class Workflow:
             "execution": _EXECUTION,
             "run": "{% $run %}",
             "job": "{% $job %}",
+            "waiting": "{% $waiting %}",
             "looking": "{% $looking %}",
             "maxFailedQueries": _NULL if most is None else most,
             "failure": failure,

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 import botocore.session
 from botocore.config import Config
 
+from . import usage
+
 if TYPE_CHECKING:
     from mypy_boto3_glue.client import GlueClient
     from mypy_boto3_personalize.client import PersonalizeClient
@@ -86,8 +88,11 @@ def _client(service: str, config: Config) -> object:
 
 @cache
 def s3() -> "S3Client":
-    """Return a client of S3 that outlasts throttling."""
-    return cast("S3Client", _client("s3", _PATIENT))
+    """Return a client of S3 that outlasts throttling, and counts its requests."""
+    client = cast("S3Client", _client("s3", _PATIENT))
+    # Once for each attempt, as S3 charges.
+    client.meta.events.register("request-created.s3", usage.count_request)
+    return client
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any, Final, NamedTuple
 
-from . import log_fields, matching, objects, output, users_csv
+from . import log_fields, matching, objects, output, usage, users_csv
 from .asked import Asked
 from .locations import Locations, bucket_and_key, output_file, part_name
 from .matching import Matching
@@ -56,13 +56,17 @@ class _Collection:
         self._run: str = event["run"]["name"]
         self._part: int = event["part"]
         self._context = context
+        self._meter = usage.Meter(context)
+        # What earlier calls for this part used.
+        self._used_before: dict[str, int] = {}
         self._asked = Asked(self._places, event["run"]["prepared"], self._part)
         self._output = _output(event["job"]["output"], self._part)
 
     def collect(self) -> dict[str, Any]:
         """Write the results of the part, and its account; return that."""
         etag = self._output.etag if self._output else None
-        known = objects.read_json(*self._account) or {"etag": None}
+        known = objects.read_json(*self._account) or {"etag": None, "used": {}}
+        self._used_before = known["used"]
         if etag and known["etag"] == etag and not known["progress"]:
             # Looked at again for output that is missing, which has not come.
             return dict(known)
@@ -90,9 +94,16 @@ class _Collection:
         return self._places.output_bucket, key
 
     def _write_account(self, etag: str | None, rest: dict[str, Any]) -> dict[str, Any]:
-        account = {"part": self._part, "etag": etag, **rest}
+        account = {"part": self._part, "etag": etag, "used": self._used(), **rest}
         objects.write_json(*self._account, account)
         return account
+
+    def _used(self) -> dict[str, int]:
+        # The account, which holds this, is still to be written.
+        now = self._meter.used(more_writes=1)
+        now["milliseconds"] = self._meter.milliseconds()
+        used = {key: now[key] + self._used_before.get(key, 0) for key in now}
+        return {**used, "raw": self._output.size if self._output else 0}
 
     def _write_users(self, units: list[_Unit], files: list[dict[str, Any]]) -> int:
         """Write units as long as there is time; return how many."""

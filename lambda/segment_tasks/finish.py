@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from . import (
     accounts,
+    costs,
     jobs,
     log_fields,
     manifest,
@@ -13,6 +14,7 @@ from . import (
     results_tables,
     run_outputs,
     times,
+    usage,
 )
 from .accounts import Accounts
 from .failures import (
@@ -28,6 +30,8 @@ from .failures import (
     shorten,
 )
 from .locations import Locations, run_of, uri
+from .times import Context
+from .usage import Meter
 
 _log = logging.getLogger(__name__)
 
@@ -40,22 +44,23 @@ _MANY_PARTS: Final = 100
 _WITHOUT_JOB: Final = frozenset({JobFailed.__name__, OutputIncomplete.__name__})
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """End a run, or say when to look again for output that is missing.
 
-    The event has `now`, `execution`, `run`, `job`, `looking`, `maxFailedQueries` and
-    the `failure` to record, or null.
+    The event has `now`, `execution`, `run`, `job`, `waiting`, `looking`,
+    `maxFailedQueries` and the `failure` to record, or null.
     """
+    meter = usage.Meter(context)
     places = Locations()
     name = (event["run"] or {}).get("name") or run_of(places, event["execution"])
     if event["failure"] is not None:
         failure = _given_failure(event["failure"])
         failure["cause"] += _way_back(event["job"], name, failure)
-        return _record(event, places, name, failure)
+        return _record(event, meter, places, name, failure)
     try:
-        return _account(event, places, name)
+        return _account(event, meter, places, name)
     except OutputIncomplete as failure:
-        return _record(event, places, name, describe(failure))
+        return _record(event, meter, places, name, describe(failure))
 
 
 def _given_failure(failure: dict[str, Any]) -> dict[str, str]:
@@ -77,7 +82,9 @@ def _way_back(job: dict[str, Any] | None, name: str, failure: dict[str, str]) ->
     )
 
 
-def _account(event: dict[str, Any], places: Locations, name: str) -> dict[str, Any]:
+def _account(
+    event: dict[str, Any], meter: Meter, places: Locations, name: str
+) -> dict[str, Any]:
     """Account for every query of a run whose job is done."""
     plan = plans.read(places, name)
     if plan is None:
@@ -89,12 +96,13 @@ def _account(event: dict[str, Any], places: Locations, name: str) -> dict[str, A
     if found.incomplete and left > 0:
         few = len(found.incomplete) <= _MANY_PARTS
         wait = min(_SOON_SECONDS if few else _LOOK_SECONDS, int(left))
-        looking = {"since": _since(event)}
+        looking = {**event["looking"], "since": _since(event)}
         return _collect_again(event, found.incomplete, max(1, wait), looking)
     results_tables.register(places, name)
     failure = _verdict(event, places, name, found)
     described = describe(failure) if failure else None
-    record = manifest.build(places, event, event["run"], plan, found, described)
+    cost = costs.of_run(event, found, meter)
+    record = manifest.build(places, event, event["run"], plan, found, described, cost)
     manifest.write(places, record)
     metrics.put_end(record)
     if described:
@@ -109,6 +117,11 @@ def _since(event: dict[str, Any]) -> str:
 def _collect_again(
     event: dict[str, Any], parts: list[int], wait: int, looking: dict[str, Any]
 ) -> dict[str, Any]:
+    looking = {
+        **looking,
+        "rounds": looking["rounds"] + 1,
+        "parts": looking["parts"] + len(parts),
+    }
     again = {"waitSeconds": wait, "parts": parts, "looking": looking}
     return {**_result(event, "lookAgain"), **again}
 
@@ -143,7 +156,11 @@ def _verdict(
 
 
 def _record(
-    event: dict[str, Any], places: Locations, name: str, failure: dict[str, str]
+    event: dict[str, Any],
+    meter: Meter,
+    places: Locations,
+    name: str,
+    failure: dict[str, str],
 ) -> dict[str, Any]:
     """Record a failure that another step reports."""
     try:
@@ -152,7 +169,8 @@ def _record(
         if plan:
             found = accounts.read(places, name, plan["run"]["queries"], plan["parts"])
         run = plan["run"] if plan else {"name": name, **(event["run"] or {})}
-        record = manifest.build(places, event, run, plan, found, failure)
+        cost = costs.of_run(event, found, meter)
+        record = manifest.build(places, event, run, plan, found, failure, cost)
         manifest.write(places, record)
     except AccessDenied as denied:
         # What went wrong first is what has to be told.

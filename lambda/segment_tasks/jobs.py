@@ -48,6 +48,7 @@ def state(
         "arn": arn,
         "status": description.get("status"),
         "since": since,
+        "looks": 0,
         "createdAt": times.text(description.get("creationDateTime")),
         "updatedAt": times.text(description.get("lastUpdatedDateTime")),
         "finishedAt": None,

@@ -9,6 +9,8 @@ from .failures import counted
 from .locations import Locations, uri
 
 SCHEMA_VERSION: Final = 1
+# What only the tasks need of the account of a part.
+_INTERNAL: Final = frozenset({"etag", "progress", "used"})
 
 
 def build(
@@ -18,6 +20,7 @@ def build(
     plan: Mapping[str, Any] | None,
     accounts: Accounts,
     failure: Mapping[str, str] | None,
+    cost: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Build the manifest of a run, from the event of the task that ends it.
 
@@ -55,10 +58,11 @@ def build(
         if accounts.parts
         else None,
         "parts": [
-            {key: each[key] for key in each if key not in {"etag", "progress"}}
+            {key: each[key] for key in each if key not in _INTERNAL}
             for each in accounts.parts
         ],
         "invalidLines": run.get("invalidLines"),
+        "cost": cost,
         "notes": [*(plan["notes"] if plan else []), *_notes(event, run, accounts)],
     }
 

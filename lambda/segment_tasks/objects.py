@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from botocore.exceptions import ClientError
 
-from . import clients
+from . import clients, usage
 from .aws_errors import CONNECTION_ERRORS, code, refusals_named
 from .locations import uri
 
@@ -171,6 +171,7 @@ class ObjectWriter:
         self._buffer.clear()
         self._digest.update(data)
         self.size += len(data)
+        usage.count_stored(len(data))
         return data
 
     def _upload_part(self) -> None:
@@ -229,6 +230,7 @@ def put(bucket: str, key: str, data: bytes, content_type: str) -> None:
         clients.s3().put_object(
             Bucket=bucket, Key=key, Body=data, ContentType=content_type
         )
+    usage.count_stored(len(data))
 
 
 def create(bucket: str, key: str, data: bytes, content_type: str) -> bool:

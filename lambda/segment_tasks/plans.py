@@ -65,6 +65,7 @@ def resumed(places: Locations, name: str, old: str) -> dict[str, Any]:
         "jobName": name,
         "adoptable": [plan["run"]["jobName"], *plan["run"]["adoptable"]],
         "output": uri(places.output_bucket, places.output_folder(name)),
+        "used": None,
     }
     note = f"This run resumes {old}: it uses the input that {run['prepared']} prepared."
     return write(places, run, plan["parts"], plan["sources"], [*plan["notes"], note])

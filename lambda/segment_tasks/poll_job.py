@@ -22,7 +22,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
     The event has `now`, `run`, `job`, `pollIntervalSeconds` and `jobTimeoutSeconds`.
     """
-    job = event["job"]
+    job = {**event["job"], "looks": event["job"]["looks"] + 1}
+    event = {**event, "job": job}
     try:
         result = _look(event)
     except RunFailure as failure:
@@ -49,6 +50,7 @@ def _look(event: dict[str, Any]) -> dict[str, Any]:
     job = {
         **job,
         **jobs.state(job["name"], job["arn"], job["since"], job["output"], found),
+        "looks": job["looks"],
         "finishedAt": now if found.get("status") == jobs.ACTIVE else None,
     }
     if found.get("status") == jobs.ACTIVE:

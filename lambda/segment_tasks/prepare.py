@@ -17,6 +17,7 @@ from . import (
     plans,
     run_outputs,
     sources,
+    usage,
 )
 from .claims import Claims, named
 from .dealing import Deal, too_large
@@ -63,12 +64,16 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
         preparation.claims.give_back()
         error = type(failure).__name__
         _log.warning("Input refused", extra=log_fields.of(event, run=name, error=error))
-        run = {**_unprepared(name), "invalidLines": preparation.invalid_lines}
+        run = {
+            **_unprepared(name),
+            "invalidLines": preparation.invalid_lines,
+            "used": preparation.meter.used(),
+        }
         return _result("failed", run, failure=describe(failure))
     run = plan["run"]
     known = log_fields.of({**event, "run": run}, run=name, queries=run["queries"])
     _log.info("Input prepared", extra=known)
-    return _result("ready", plan["run"], list(range(plan["parts"])))
+    return _result("ready", run, list(range(plan["parts"])))
 
 
 class _Preparation:
@@ -80,6 +85,7 @@ class _Preparation:
         self.name = run_of(places, event["execution"])
         self.invalid_lines: dict[str, Any] | None = None
         self.claims = Claims(places, self.name)
+        self.meter = usage.Meter(context)
         self._execution: dict[str, str] = event["execution"]
         self._input = event["input"]
         self._defaults: dict[str, Any] = event["defaults"]
@@ -213,6 +219,8 @@ class _Preparation:
             "queries": deal.lines,
             "distinct": deal.distinct,
             "invalidLines": self.invalid_lines,
+            # The plan, which holds this, is still to be written.
+            "used": self.meter.used(more_writes=1),
         }
         for path in (run["input"], run["output"]):
             if len(path) > limits.MAX_S3_PATH_LENGTH:
@@ -321,6 +329,7 @@ def _unprepared(name: str) -> dict[str, Any]:
         "queries": None,
         "distinct": None,
         "invalidLines": None,
+        "used": None,
     }
 
 
@@ -336,6 +345,6 @@ def _result(
         "result": None,
         "parts": list(parts),
         "waiting": {"since": None, "attempts": 0, "refusedSince": None},
-        "looking": {"since": None},
+        "looking": {"since": None, "rounds": 1, "parts": len(parts)},
         "failure": failure,
     }

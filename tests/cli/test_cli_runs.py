@@ -183,6 +183,59 @@ def test_a_run_can_be_started_and_looked_at_later(on_items, queries, items, tmp_
     assert status["output"]["users"] == 25
 
 
+def test_status_tells_what_a_run_cost(on_items, queries, items):
+    run = run_name(on_items("run", queries(FILM, FILM, {"itemId": "film-002"})).output)
+    cost = results.manifest(items, run)["cost"]
+    output = on_items("status", run).output
+    transitions = cost["used"]["transitions"]
+    assert f"Cost on AWS, estimated: {cost['total']:.4f} USD" in output
+    assert f"({transitions} transitions {cost['transitions']:.4f} USD, " in output
+    assert "list prices of us-east-1 of 20" in output
+    assert "Personalize's own price is not known here" in output
+    told = json.loads(on_items("status", run, "--json").output)["cost"]
+    assert told == {**cost, "personalize": None}
+
+
+@pytest.mark.parametrize(
+    ("price", "usd"), [("3/run", 3.0), ("0.5/query", 1.0), ("0.2/1000-users", 0.015)]
+)
+def test_the_price_of_personalize_is_added_as_given(on_items, queries, price, usd):
+    # Two queries are sent, of which one is asked twice.
+    asked = queries(FILM, FILM, {"itemId": "film-002"})
+    run = run_name(on_items("run", asked).output)
+    arguments = ("status", run, "--personalize-price", price)
+    told = json.loads(on_items(*arguments, "--json").output)["cost"]
+    assert told["personalize"] == pytest.approx(usd)
+    amount, unit = price.split("/")
+    written = f"{usd:.4f}" if usd < 1 else f"{usd:.2f}"
+    said = f"Personalize, at {float(amount):g} USD/{unit}: {written} USD; together "
+    assert said in on_items(*arguments).output
+
+
+@pytest.mark.parametrize("price", ["5", "x/query", "-1/query", "1/hour", "inf/run", ""])
+def test_what_is_no_price_is_refused(on_items, price):
+    result = on_items("status", "some-run", "--personalize-price", price)
+    assert result.exit_code == 2
+    assert "write USD per unit, like 0.05/query" in " ".join(result.output.split())
+
+
+def test_who_may_not_read_results_still_learns_the_status(
+    on_items, queries, monkeypatch
+):
+    run = run_name(on_items("run", queries(FILM)).output)
+
+    def refused(*_):
+        raise ClientError(
+            {"Error": {"Code": "AccessDenied", "Message": ""}}, "GetObject"
+        )
+
+    monkeypatch.setattr(results, "manifest", refused)
+    result = on_items("status", run, "--json")
+    assert result.exit_code == 0
+    assert "What the run cost is not known: AWS refused s3:GetObject" in result.output
+    assert '"status": "SUCCEEDED"' in result.output
+
+
 def test_a_version_of_another_solution_is_refused_before_the_upload(
     on_items, queries, items, environment
 ):

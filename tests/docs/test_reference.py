@@ -12,7 +12,7 @@ import pytest
 import snippets
 
 import cdk_personalize_segments
-from segment_tasks import failures, limits
+from segment_tasks import costs, failures, limits
 
 DOCS = snippets.ROOT / "docs"
 # Those that no handler ends a run with, but the state machine.
@@ -54,6 +54,25 @@ def test_the_limits_are_those_of_the_code():
         *(each * limits.MAX_INPUT_FILES for each in limits.QUERIES_PER_FILE.values()),
     ):
         assert f"{value:,}" in page
+
+
+def test_the_prices_are_those_of_the_code():
+    text = (snippets.ROOT / "docs" / "guide" / "costs.md").read_text("utf-8")
+    rows = re.findall(r"^\| (1[0-9,]*) .* \| (0\.\d+) \|$", text, re.MULTILINE)
+    each = [float(usd) / int(count.replace(",", "")) for count, usd in rows]
+    assert each == pytest.approx(
+        [
+            costs.TRANSITION,
+            costs.CALL,
+            *costs.GB_SECOND.values(),
+            costs.WRITE,
+            costs.READ,
+            costs.GB_MONTH,
+        ]
+    )
+    assert costs.REGION in text
+    assert costs.PRICES_DATE in text
+    assert all(f"]({source})" in text for source in costs.SOURCES)
 
 
 @pytest.mark.parametrize("name", public_names.all_names())

@@ -299,11 +299,12 @@ class Cloud:
                 "execution": {"arn": EXECUTION, "startedAt": STARTED},
                 "run": run,
                 "job": job,
-                "looking": {"since": since},
+                "waiting": {"since": None, "attempts": 0, "refusedSince": None},
+                "looking": {"since": since, "rounds": 1, "parts": 1},
                 "maxFailedQueries": most,
                 "failure": failure,
             },
-            None,
+            CONTEXT,
         )
 
     def items(self, *ids: str, key: str = "queries/items.json") -> None:

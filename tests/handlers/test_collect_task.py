@@ -64,6 +64,7 @@ def test_every_query_is_accounted_for(cloud, answer_line):
     assert account == {
         "part": 0,
         "etag": ANY,
+        "used": ANY,
         "progress": None,
         "files": [ANY, ANY],
         "queries": 5,

@@ -54,6 +54,7 @@ def test_a_job_is_created_as_the_run_says(cloud, run):
             "arn": arn,
             "status": None,
             "since": NOW,
+            "looks": 0,
             "queuedSince": NOW,
             "createdAt": None,
             "updatedAt": None,

@@ -43,6 +43,7 @@ def test_a_job_that_is_not_over_is_looked_at_again(cloud, running, status):
         "outcome": "working",
         "job": {
             **running[1],
+            "looks": 1,
             "status": status,
             "createdAt": "2026-01-05T06:01:00Z",
             "updatedAt": "2026-01-05T06:02:00.500000Z",
@@ -102,7 +103,7 @@ def test_no_answer_says_nothing_about_the_job(cloud, running, trouble):
     for seconds in (300, 86400):
         result = look(cloud, running, "ACTIVE", seconds)
         assert (result["outcome"], result["waitSeconds"]) == ("working", 60)
-        assert result["job"] == running[1]
+        assert result["job"] == {**running[1], "looks": 1}
     result = look(cloud, running, "ACTIVE", 86400 + 900)
     assert result["failure"]["error"] == "JobTimeout"
 

@@ -26,7 +26,8 @@ def refused(result, error):
     assert result["outcome"] == "failed", result
     assert result["failure"]["error"] == error, result["failure"]
     run = result["run"]
-    assert {key for key, value in run.items() if value} <= {"name", "invalidLines"}
+    told = {key for key, value in run.items() if value}
+    assert told <= {"name", "invalidLines", "used"}
     assert result["parts"] == []
     return result["failure"]["cause"]
 
@@ -54,10 +55,12 @@ def test_one_file_becomes_one_part_and_all_that_a_job_needs(cloud):
             "queries": 2,
             "distinct": 2,
             "invalidLines": None,
+            # Lists the query files, and what may be left of another attempt.
+            "used": {"reads": 2, "writes": 6, "bytes": 150},
         },
         "parts": [0],
         "waiting": {"since": None, "attempts": 0, "refusedSince": None},
-        "looking": {"since": None},
+        "looking": {"since": None, "rounds": 1, "parts": 1},
         "failure": None,
     }
     sent = cloud.text(f"input/{name}/part-00000.json", "inputs")
@@ -888,6 +891,7 @@ def test_a_resumed_run_uses_the_same_input_and_may_adopt_the_job(cloud):
         "jobName": run["name"],
         "adoptable": [old["name"]],
         "output": f"s3://outputs/output/{run['name']}/",
+        "used": None,
     }
     assert run["name"] != old["name"]
     third = cloud.prepare({"resume": run["name"]}, execution="arn:3")["run"]

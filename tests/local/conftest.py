@@ -9,6 +9,7 @@ import gzip
 import io
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -63,7 +64,22 @@ class Deployed:
         """Run to the end, over one folder of queries."""
         if folder is not None:
             execution_input["queries"] = folder
-        return self.aws.run(self.state_machine_arn, execution_input, timeout=120)
+        execution = self.aws.run(self.state_machine_arn, execution_input, timeout=120)
+        self._check_transitions(execution)
+        return execution
+
+    def _check_transitions(self, execution: Any) -> None:
+        """Hold what a run's manifest counts against its history."""
+        said = json.dumps(execution.output) if execution.output else execution.cause
+        found = re.search(r"s3://[^\s\"]*/(\S+)/manifest\.json", said or "")
+        if found:
+            used = self.manifest(found[1].rpartition("/")[2])["cost"]["used"]
+            entered = [
+                event["stateEnteredEventDetails"]["name"]
+                for event in execution.history
+                if "stateEnteredEventDetails" in event
+            ]
+            assert used["transitions"] == len(entered), entered
 
     def start(self, folder: str, **execution_input: Any) -> str:
         """Start a run, and return the execution's ARN."""

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cdk_personalize_segments._runtime import limits
+from cdk_personalize_segments.cli import costs
 from cdk_personalize_segments.cli.account import Account
 from cdk_personalize_segments.cli.pipelines import Pipeline, Wanted, find
 
@@ -66,6 +67,17 @@ NumResults = Annotated[
         help="Users per segment.",
         min=limits.MIN_NUM_RESULTS,
         max=limits.MAX_NUM_RESULTS,
+    ),
+]
+PersonalizePrice = Annotated[
+    costs.PersonalizePrice | None,
+    typer.Option(
+        parser=costs.price,
+        metavar="USD/UNIT",
+        help="What Personalize charges, to be part of the cost of RUN: 0.05/query for "
+        "each query that was sent, 0.05/1000-users for users in the results, or "
+        "0.05/run. See https://aws.amazon.com/personalize/pricing/. Default: cost is "
+        "told without it.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

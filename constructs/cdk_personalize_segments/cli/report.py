@@ -7,7 +7,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from cdk_personalize_segments._runtime import locations
-from cdk_personalize_segments.cli import results, screen
+from cdk_personalize_segments.cli import costs, results, screen
 from cdk_personalize_segments.cli.errors import CliError, is_denied, sentence
 from cdk_personalize_segments.cli.executions import SUCCEEDED, Snapshot
 from cdk_personalize_segments.cli.pipelines import Pipeline
@@ -31,13 +31,19 @@ def label(query: Mapping[str, Any]) -> str:
     return f"{asked} {json.dumps(values, ensure_ascii=False)}" if values else asked
 
 
-def run_ended(pipeline: Pipeline, snapshot: Snapshot, label: Label = label) -> int:
+def run_ended(
+    pipeline: Pipeline,
+    snapshot: Snapshot,
+    label: Label = label,
+    personalize: costs.PersonalizePrice | None = None,
+) -> int:
     """Tell how a run ended.
 
     Args:
         pipeline: Its pipeline.
         snapshot: The run, ended.
         label: How to write a query.
+        personalize: What Personalize charges, if that is known.
 
     Returns:
         0 if it succeeded, else 1.
@@ -62,6 +68,7 @@ def run_ended(pipeline: Pipeline, snapshot: Snapshot, label: Label = label) -> i
         _failure(snapshot)
     if manifest:
         _places(pipeline, manifest, told=snapshot.cause or "")
+        costs.show(manifest, personalize)
     return 0 if snapshot.status == SUCCEEDED else 1
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cdk_personalize_segments.cli import options, results, screen
+from cdk_personalize_segments.cli import costs, options, results, screen
 from cdk_personalize_segments.cli.account import Account
 from cdk_personalize_segments.cli.errors import CliError
 
@@ -30,7 +30,7 @@ def show(
     region: options.Region = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show what a run's manifest says: counts, times, files, notes, what failed."""
+    """Show what a run's manifest says: counts, times, files, notes, cost, failure."""
     if run.startswith("s3://"):
         manifest = _stored(Account(profile, region), run)
     elif run.endswith(".json") or Path(run).is_file():
@@ -42,6 +42,7 @@ def show(
         typer.echo(json.dumps(manifest, indent=2, ensure_ascii=False))
         return
     _print(manifest)
+    costs.show(manifest, None)
 
 
 def _stored(account: Account, uri: str) -> Mapping[str, Any]:

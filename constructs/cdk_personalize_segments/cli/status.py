@@ -8,8 +8,15 @@ import typer
 from botocore.exceptions import ClientError
 
 from cdk_personalize_segments._runtime import limits
-from cdk_personalize_segments.cli import jobs, options, report, screen
-from cdk_personalize_segments.cli.errors import is_denied, sentence
+from cdk_personalize_segments.cli import (
+    costs,
+    jobs,
+    options,
+    report,
+    results,
+    screen,
+)
+from cdk_personalize_segments.cli.errors import CliError, is_denied, sentence
 from cdk_personalize_segments.cli.executions import (
     RUNNING,
     Snapshot,
@@ -33,26 +40,30 @@ def status(
     state_machine: options.StateMachine = None,
     profile: options.Profile = None,
     region: options.Region = None,
+    personalize_price: options.PersonalizePrice = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Show the runs that are running, and who holds the account's job slots.
 
-    With RUN, show that run; if it has ended, also what came of it.
+    With RUN, show that run; if it has ended, also what came of it and what it cost.
     """
     found = options.pipeline_of(profile, region, stack, pipeline, state_machine)
     if as_json:
-        _print_json(found, run)
+        _print_json(found, run, personalize_price)
         return
     if run:
-        _one(found, run)
+        _one(found, run, personalize_price)
         return
     _running(found)
     _slots(found)
 
 
-def _print_json(pipeline: Pipeline, run: str | None) -> None:
+def _print_json(
+    pipeline: Pipeline, run: str | None, price: costs.PersonalizePrice | None
+) -> None:
     if run:
-        content = _told(look(pipeline, find_execution(pipeline, run)))
+        snapshot = look(pipeline, find_execution(pipeline, run))
+        content = {**_told(snapshot), "cost": _cost(pipeline, snapshot, price)}
     else:
         running = list_executions(pipeline, RUNNING)
         held = _in_slots(pipeline)
@@ -80,6 +91,26 @@ def _told(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+def _cost(
+    pipeline: Pipeline, snapshot: Snapshot, price: costs.PersonalizePrice | None
+) -> dict[str, Any] | None:
+    """Return what a run cost; None if it goes on or has no manifest."""
+    if snapshot.status == RUNNING:
+        return None
+    try:
+        manifest = results.manifest(pipeline, snapshot.run)
+    except ClientError as error:
+        # Who may look at runs may not always read results.
+        if not is_denied(error):
+            raise
+        screen.note(f"What the run cost is not known: {sentence(error)}", "yellow")
+        return None
+    except CliError as error:
+        screen.note(f"What the run cost is not known: {error}", "yellow")
+        return None
+    return costs.estimate(manifest, price) if manifest else None
+
+
 def _job(job: jobs.JobInSlot) -> dict[str, Any]:
     return {
         "name": job.name,
@@ -89,10 +120,10 @@ def _job(job: jobs.JobInSlot) -> dict[str, Any]:
     }
 
 
-def _one(pipeline: Pipeline, run: str) -> None:
+def _one(pipeline: Pipeline, run: str, price: costs.PersonalizePrice | None) -> None:
     snapshot = look(pipeline, find_execution(pipeline, run))
     if snapshot.status != RUNNING:
-        report.run_ended(pipeline, snapshot)
+        report.run_ended(pipeline, snapshot, personalize=price)
         return
     screen.line(
         f"Run {snapshot.run}, since {screen.duration(snapshot.elapsed)}: "
