@@ -216,7 +216,8 @@ def test_the_price_of_personalize_is_added_as_given(on_items, queries, price, us
 def test_what_is_no_price_is_refused(on_items, price):
     result = on_items("status", "some-run", "--personalize-price", price)
     assert result.exit_code == 2
-    assert "write USD per unit, like 0.05/query" in " ".join(result.output.split())
+    words = result.output.replace("│", " ").split()
+    assert "write USD per unit, like 0.05/query" in " ".join(words)
 
 
 def test_who_may_not_read_results_still_learns_the_status(

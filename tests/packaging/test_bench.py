@@ -10,7 +10,7 @@ import pytest
 from aws_cdk.assertions import Template
 
 from cdk_personalize_segments import BatchSegmentPipeline, SolutionVersion
-from segment_tasks import clients
+from segment_tasks import clients, usage
 
 BENCH = Path(__file__).parents[2] / "benchmarks" / "bench.py"
 VERSION = "arn:aws:personalize:us-east-1:111122223333:solution/films/a1b2c3d4"
@@ -66,8 +66,8 @@ def test_the_functions_have_the_time_and_memory_that_estimates_assume(bench):
         each["Properties"]["Handler"].split(".")[1]: each["Properties"]
         for each in functions.values()
     }
-    for task, memory in bench.MEMORY_MB.items():
-        assert found[task]["MemorySize"] == memory
+    for task in ("prepare", "collect", "finish"):
+        assert found[task]["MemorySize"] == usage.MEMORY[task]
         assert found[task]["Timeout"] == bench.TIMEOUT_SECONDS
 
 
