@@ -33,7 +33,6 @@ _SHORT_CALL_SECONDS: Final = 1
 _LONGEST_CALL_SECONDS: Final = 900
 _DIGITS: Final = 9
 
-
 # States whose error was caught: what was entered against what is counted for them.
 _CAUGHT: Final = {
     "Prepare input": -1,
@@ -78,8 +77,9 @@ def of_run(
 
 
 def _processor() -> str:
-    machine = os.uname().machine
-    return machine if machine in GB_SECOND else "x86_64"
+    # As Linux and macOS call it.
+    is_arm = os.uname().machine in {"aarch64", "arm64"}
+    return "aarch64" if is_arm else "x86_64"
 
 
 def _used(

@@ -190,3 +190,10 @@ def _absolute_imports(source: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             modules.add(node.module.partition(".")[0])
     return modules
+
+
+@pytest.mark.xdist_group("together")
+def test_tests_of_a_group_are_on_one_worker(request):
+    """Some releases of pytest and pytest-xdist do not agree on that, and say nothing."""
+    if request.config.getoption("loadgroup", default=False):
+        assert request.node.nodeid.endswith("@together")
