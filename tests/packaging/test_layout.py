@@ -194,6 +194,6 @@ def _absolute_imports(source: Path) -> set[str]:
 
 @pytest.mark.xdist_group("together")
 def test_tests_of_a_group_are_on_one_worker(request):
-    """Some releases of pytest and pytest-xdist do not agree on that, and say nothing."""
+    """Releases of pytest and pytest-xdist may differ on that, and say nothing."""
     if request.config.getoption("loadgroup", default=False):
         assert request.node.nodeid.endswith("@together")
