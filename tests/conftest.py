@@ -5,15 +5,17 @@ AWS emulates have tests.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cdk_personalize_segments.local import LocalAws, patching
+from cdk_personalize_segments.local import LocalAws, LocalAwsError, patching
 
 pytest_plugins = ["cdk_personalize_segments.local.pytest_plugin"]
 _OPTION = "--without-bridge"
@@ -106,3 +108,55 @@ def processes(local_aws):
     local_aws.in_process = False
     yield
     local_aws.in_process = True
+
+
+@pytest.fixture(scope="session")
+def deploy_assembly(local_aws: LocalAws) -> Callable[[Path, str], dict[str, str]]:
+    """Deploy a stack of an assembly, and give its outputs.
+
+    Without the CDK CLI, whose processes would take most of the time of these tests.
+    """
+    return partial(_create_or_update, local_aws)
+
+
+def _create_or_update(aws: LocalAws, assembly: Path, name: str) -> dict[str, str]:
+    """Deploy a stack as the CDK CLI does; give its outputs."""
+    client = aws.client("cloudformation")
+    statuses = {
+        each["StackName"]: each["StackStatus"]
+        for page in client.get_paginator("describe_stacks").paginate()
+        for each in page["Stacks"]
+    }
+    change = client.update_stack if name in statuses else client.create_stack
+    changed = change(
+        StackName=name,
+        TemplateURL=_publish(aws, assembly, name),
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    [stack] = client.describe_stacks(StackName=changed["StackId"])["Stacks"]
+    if stack["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+        events = client.describe_stack_events(StackName=name)["StackEvents"]
+        reasons = [each.get("ResourceStatusReason", "") for each in events]
+        raise LocalAwsError("\n".join(filter(None, reasons)))
+    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+
+
+def _publish(aws: LocalAws, assembly: Path, name: str) -> str:
+    """Upload the assets of a stack; give the address of its template."""
+    s3 = aws.client("s3")
+    manifest = json.loads((assembly / f"{name}.assets.json").read_text())
+    address = ""
+    for asset in manifest["files"].values():
+        path = assembly / asset["source"]["path"]
+        if asset["source"]["packaging"] == "zip":
+            path = Path(shutil.make_archive(str(path), "zip", path))
+        for destination in asset["destinations"].values():
+            bucket = destination["bucketName"]
+            bucket = bucket.replace("${AWS::AccountId}", aws.account_id)
+            bucket = bucket.replace("${AWS::Region}", aws.region)
+            s3.create_bucket(Bucket=bucket)
+            s3.upload_file(str(path), bucket, destination["objectKey"])
+            if asset["source"]["path"] == f"{name}.template.json":
+                key = destination["objectKey"]
+                address = f"{aws.endpoint_url}/{bucket}/{key}"
+    return address

@@ -21,7 +21,11 @@ STACK = "Cinema"
 
 
 @pytest.fixture(scope="session")
-def stack(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> str:
+def stack(
+    local_aws: LocalAws,
+    tmp_path_factory: pytest.TempPathFactory,
+    deploy_assembly: Callable[[Path, str], dict[str, str]],
+) -> str:
     """Deploy a stack with the pipelines `Cinema/Items` and `Cinema/Genres`."""
     local_aws.personalize.seed(CATALOGUE, name="cinema")
     by_genre = local_aws.personalize.seed(
@@ -30,7 +34,11 @@ def stack(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> str:
     outdir = tmp_path_factory.mktemp("assembly") / "cdk.out"
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     cdk_app = cdk.App(context=context, outdir=str(outdir), analytics_reporting=False)
-    cdk_stack = cdk.Stack(cdk_app, STACK)
+    # Assets in a bucket of its own: that of the CDK CLI may be made at any time.
+    synthesizer = cdk.DefaultStackSynthesizer(
+        qualifier="commands", generate_bootstrap_version_rule=False
+    )
+    cdk_stack = cdk.Stack(cdk_app, STACK, synthesizer=synthesizer)
     BatchSegmentPipeline(
         cdk_stack,
         "Items",
@@ -43,7 +51,7 @@ def stack(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> str:
         cdk_stack, "Genres", solution_version=SolutionVersion.from_arn(by_genre)
     )
     cdk_app.synth()
-    local_aws.deploy(STACK, app=str(outdir), cwd=ROOT)
+    deploy_assembly(outdir, STACK)
     return STACK
 
 

@@ -12,6 +12,8 @@ from rich.console import Console
 
 from cdk_personalize_segments.cli import executions, screen, tables
 
+pytestmark = pytest.mark.xdist_group("cli")
+
 FILMS = ({"itemId": "film-001"}, {"itemId": "film-002"}, {"itemId": "film-001"})
 
 

@@ -124,6 +124,7 @@ def test_reset_empties_the_account_at_the_same_place(running, endpoint):
     assert running("seed", CATALOGUE, "--name", "again")
 
 
+@pytest.mark.slow
 def test_deploy_runs_the_cdk_cli_and_prints_the_outputs(
     running, endpoint, tmp_path, monkeypatch
 ):

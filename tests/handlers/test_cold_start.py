@@ -51,14 +51,9 @@ def start(task: str) -> str:
     return f"from segment_tasks import {task}, clients; {calls}"
 
 
-# Each takes eleven processes; prepare makes and imports the most.
-@pytest.mark.parametrize(
-    "task",
-    [
-        "prepare",
-        *(pytest.param(each, marks=pytest.mark.slow) for each in [*CLIENTS][1:]),
-    ],
-)
+# Each takes eleven processes, and wants a machine that does nothing else.
+@pytest.mark.slow
+@pytest.mark.parametrize("task", CLIENTS)
 def test_a_function_starts_about_as_fast_as_a_bare_client(task, tmp_path):
     source = Path(str(segment_tasks.__file__)).parent
     ignored = shutil.ignore_patterns("__pycache__")

@@ -10,7 +10,6 @@ import io
 import itertools
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cdk_personalize_segments import BatchSegmentPipeline
-from cdk_personalize_segments.local import LocalAws, LocalAwsError
+from cdk_personalize_segments.local import LocalAws
 
 ROOT = Path(__file__).parents[2]
 CONTEXT: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
@@ -182,7 +181,9 @@ def synth(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def deploy(
-    aws: LocalAws, synth: Callable[..., Path]
+    synth: Callable[..., Path],
+    aws: LocalAws,
+    deploy_assembly: Callable[[Path, str], dict[str, str]],
 ) -> Callable[..., dict[str, Deployed]]:
     """Deploy one stack of pipelines, and give a handle on each by its id."""
 
@@ -202,7 +203,7 @@ def deploy(
                 _output(stack, f"{key}Input", pipeline.input_bucket.bucket_name)
                 _output(stack, f"{key}Output", pipeline.output_bucket.bucket_name)
 
-        outputs = _create_or_update(aws, synth(build), name)
+        outputs = deploy_assembly(synth(build), name)
         keys = [
             each.removesuffix("Machine") for each in outputs if each[-7:] == "Machine"
         ]
@@ -217,45 +218,6 @@ def deploy(
         }
 
     return deploy_stack
-
-
-def _create_or_update(aws: LocalAws, assembly: Path, name: str) -> dict[str, str]:
-    """Deploy a stack as the CDK CLI does; give its outputs."""
-    client = aws.client("cloudformation")
-    statuses = {
-        each["StackName"]: each["StackStatus"]
-        for page in client.get_paginator("describe_stacks").paginate()
-        for each in page["Stacks"]
-    }
-    change = client.update_stack if name in statuses else client.create_stack
-    changed = change(StackName=name, TemplateURL=_publish(aws, assembly, name))
-    [stack] = client.describe_stacks(StackName=changed["StackId"])["Stacks"]
-    if stack["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        events = client.describe_stack_events(StackName=name)["StackEvents"]
-        reasons = [each.get("ResourceStatusReason", "") for each in events]
-        raise LocalAwsError("\n".join(filter(None, reasons)))
-    return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
-
-
-def _publish(aws: LocalAws, assembly: Path, name: str) -> str:
-    """Upload the assets of a stack; give the address of its template."""
-    s3 = aws.client("s3")
-    manifest = json.loads((assembly / f"{name}.assets.json").read_text())
-    address = ""
-    for asset in manifest["files"].values():
-        path = assembly / asset["source"]["path"]
-        if asset["source"]["packaging"] == "zip":
-            path = Path(shutil.make_archive(str(path), "zip", path))
-        for destination in asset["destinations"].values():
-            bucket = destination["bucketName"]
-            bucket = bucket.replace("${AWS::AccountId}", aws.account_id)
-            bucket = bucket.replace("${AWS::Region}", aws.region)
-            s3.create_bucket(Bucket=bucket)
-            s3.upload_file(str(path), bucket, destination["objectKey"])
-            if asset["source"]["path"] == f"{name}.template.json":
-                key = destination["objectKey"]
-                address = f"{aws.endpoint_url}/{bucket}/{key}"
-    return address
 
 
 def _output(stack: cdk.Stack, name: str, value: str) -> None:

@@ -105,6 +105,8 @@ def succeeded(aws: LocalAws) -> Callable[..., Execution]:
     return lay
 
 
+# It deploys by the CDK CLI.
+@pytest.mark.slow
 def test_the_example_tests_a_user_s_own_stack(folder: Path) -> None:
     assert "1 passed" in run_pytest(folder)
 

@@ -69,11 +69,8 @@ def test_every_example_of_a_query_can_be_sent():
         assert isinstance(found, queries.Query), found
 
 
-@pytest.mark.parametrize(
-    "page",
-    [README, pytest.param(FIRST_PIPELINE, marks=pytest.mark.slow)],
-    ids=lambda page: page.stem,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [README, FIRST_PIPELINE], ids=lambda page: page.stem)
 def test_all_blocks_run_in_order(page, aws, environment, tmp_path, monkeypatch):
     catalogue = ROOT / "examples" / "catalogue"
     aws.personalize.seed(catalogue, name="films")

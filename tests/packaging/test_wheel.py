@@ -77,6 +77,7 @@ def test_the_wheel_holds_the_handlers_and_writes_beside_no_one(wheel):
     }
 
 
+@pytest.mark.slow
 def test_wheel_and_checkout_synthesise_the_same_bytes(installed, tmp_path):
     from_wheel = _synth(installed, tmp_path / "wheel")
     from_checkout = _synth(sys.executable, tmp_path / "checkout")
