@@ -11,6 +11,8 @@ from typing import Any, Final, cast
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -56,6 +58,7 @@ _DEFAULTS: Final[Mapping[str, Counts]] = {
     # A call that fails once or twice is made again, and costs nothing but time.
     "function_errors": {AlarmSeverity.WARNING: 3},
     "dead_letters": {AlarmSeverity.CRITICAL: 1},
+    "lost_notices": {AlarmSeverity.WARNING: 1},
 }
 # What Step Functions counts: construct id, property, what, and what becomes of it.
 _OF_EXECUTIONS: Final = (
@@ -130,6 +133,7 @@ class Alarms(Construct):
         self._monitored = monitored
         self._runbook = f"{runbook_url}#{{}}" if runbook_url else RUN_BOOK
         self._dead_letters = wanted["dead_letters"]
+        self._lost_notices = wanted["lost_notices"]
         self.all: list[cloudwatch.Alarm] = []
         self._define_counts(wanted, within)
         self._define_waits(waits)
@@ -159,7 +163,7 @@ class Alarms(Construct):
                 "FailedQueries",
                 severity,
                 f"at least {_several(count, 'query')} of {{pipeline}} failed within "
-                f"{_text(within)}, in runs that went on without",
+                f"{_text(within)}",
                 metric=self._monitored.metric(
                     "FailedQueries", period=within, statistic="Sum"
                 ),
@@ -188,9 +192,9 @@ class Alarms(Construct):
                 severity,
                 f"no run of {{pipeline}} has succeeded for {_text(silence)}",
                 # Hours, since those are what an alarm takes 7 days of; none of them
-                # may have a success.
-                metric=self._monitored.state_machine.metric_succeeded(
-                    period=_HOUR, statistic="Sum"
+                # may have a success. An execution that had nothing to do is none.
+                metric=self._monitored.metric(
+                    "SucceededRuns", period=_HOUR, statistic="Sum"
                 ),
                 comparison_operator=(cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD),
                 threshold=1,
@@ -240,6 +244,40 @@ class Alarms(Construct):
                 ),
                 threshold=count,
                 # SQS is silent about queues that have been empty for six hours.
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )
+
+    def watch_notices(self, function: lambda_.IFunction, rule: events.IRule) -> None:
+        """Define what watches whether notices get through.
+
+        Args:
+            function: The function that tells of runs.
+            rule: What hands it the ends of runs.
+        """
+        for severity, count in self._lost_notices.items():
+            self._define(
+                "LostNotices",
+                severity,
+                f"at least {_several(count, 'notice')} about runs of {{pipeline}} "
+                "could not be told, and will not be",
+                metric=cloudwatch.MathExpression(
+                    expression="SUM([dropped, undelivered])",
+                    using_metrics={
+                        # By Lambda, after its last attempt.
+                        "dropped": function.metric(
+                            "AsyncEventsDropped", statistic="Sum"
+                        ),
+                        "undelivered": cloudwatch.Metric(
+                            namespace="AWS/Events",
+                            metric_name="FailedInvocations",
+                            dimensions_map={"RuleName": rule.rule_name},
+                            statistic="Sum",
+                        ),
+                    },
+                    period=_MESSAGES,
+                ),
+                threshold=count,
+                # Both are put only where something is lost.
                 treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             )
 

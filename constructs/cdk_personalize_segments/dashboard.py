@@ -16,7 +16,10 @@ from constructs import Construct
 
 from cdk_personalize_segments import _validation, log_queries
 from cdk_personalize_segments._runtime import consoles
-from cdk_personalize_segments._service_limits import MAX_LOG_GROUPS_A_QUERY
+from cdk_personalize_segments._service_limits import (
+    MAX_ALARMS_A_WIDGET,
+    MAX_LOG_GROUPS_A_QUERY,
+)
 from cdk_personalize_segments.log_queries import Question
 from cdk_personalize_segments.monitored import NAMESPACE, Monitored
 
@@ -99,7 +102,7 @@ def define_dashboard(
             [_heading(*_TIME)],
             [
                 _durations(monitored, 12, 6),
-                _logs(log_queries.SLOWEST_RUNS, one, 12, 6),
+                _logs(log_queries.slowest_runs(), one, 12, 6),
             ],
             [_heading(*_COSTS)],
             [
@@ -164,7 +167,7 @@ def define_dashboard_of_many(
         dashboard.add_widgets(_heading(*_TIME))
         dashboard.add_widgets(
             _times_by_pipeline(monitored, "JobTime", "How long jobs work", 12, 6),
-            _logs(log_queries.SLOWEST_RUNS, monitored, 12, 6),
+            _logs(log_queries.slowest_runs(of_many=True), monitored, 12, 6),
         )
         dashboard.add_widgets(_heading(*_COSTS))
         dashboard.add_widgets(
@@ -221,11 +224,24 @@ def _alarm_states(alarms: _Alarms, width: int, height: int) -> cloudwatch.IWidge
     """Show the alarms, also those that are defined after the dashboard."""
 
     def make() -> cloudwatch.IWidget:
-        found = alarms()
+        found = list(alarms())
         if found:
-            return cloudwatch.AlarmStatusWidget(
-                title="Alarms", alarms=list(found), width=width, height=height
+            groups = [
+                found[start : start + MAX_ALARMS_A_WIDGET]
+                for start in range(0, len(found), MAX_ALARMS_A_WIDGET)
+            ]
+            row = cloudwatch.Row(
+                *(
+                    cloudwatch.AlarmStatusWidget(
+                        title="Alarms",
+                        alarms=group,
+                        width=width // len(groups),
+                        height=height,
+                    )
+                    for group in groups
+                )
             )
+            return cast("cloudwatch.IWidget", row)
         return cloudwatch.TextWidget(
             markdown="### Alarms\nThere are none; `add_alarms()` defines them.",
             width=width,
@@ -391,7 +407,7 @@ def _waits(
     monitored: Sequence[Monitored], width: int, height: int
 ) -> cloudwatch.IWidget:
     """Show how long runs wait, against half of what they may."""
-    half = min(each.queue_timeout.to_minutes() for each in monitored) / 2
+    half = min(each.queue_timeout.to_seconds() for each in monitored) / 120
     return _graph(
         "Waiting for a job slot",
         "Minutes",
@@ -632,7 +648,7 @@ class BatchSegmentDashboard(Construct):
 
         Raises:
             TypeError: One of the pipelines is something else.
-            ValueError: There are too few or too many, or one is elsewhere.
+            ValueError: There are too few or too many, or one is elsewhere or twice.
         """
         if not 1 <= len(pipelines) <= MAX_LOG_GROUPS_A_QUERY:
             raise ValueError(
@@ -644,6 +660,10 @@ class BatchSegmentDashboard(Construct):
             name = f"pipelines[{index}]"
             if not hasattr(each, "_monitored"):
                 raise TypeError(f"{name} must be a pipeline, got {each!r}")
+            if each in pipelines[:index]:
+                raise ValueError(
+                    f"{name} is {each.node.path} once more; name each pipeline once"
+                )
             env = each.state_machine.env
             _validation.check_same_place(
                 name,

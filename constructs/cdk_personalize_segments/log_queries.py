@@ -133,6 +133,31 @@ def recent_failures(*, of_many: bool = False) -> Question:
     )
 
 
+def slowest_runs(*, of_many: bool = False) -> Question:
+    """Ask which runs took longest.
+
+    Args:
+        of_many: Whether it is asked of many pipelines.
+    """
+    # Executions of two pipelines may have the same name.
+    execution = "machine, execution" if of_many else "execution"
+    return Question(
+        construct_id="SlowestRuns",
+        title="The slowest runs",
+        source=Source.STATE_MACHINE,
+        lines=(
+            _EXECUTION,
+            _AT,
+            "stats min(at) as first, (max(at) - min(at)) / 60000 as minutes by "
+            f"{execution}",
+            "sort minutes desc",
+            "limit 20",
+            "fields fromMillis(first) as started",
+            f"display started, {execution}, minutes",
+        ),
+    )
+
+
 ERRORS_BY_NAME: Final = Question(
     construct_id="ErrorsByName",
     title="Errors by name",
@@ -144,20 +169,6 @@ ERRORS_BY_NAME: Final = Question(
         "sort runs desc",
         "fields fromMillis(newest) as last",
         "display error, runs, last",
-    ),
-)
-SLOWEST_RUNS: Final = Question(
-    construct_id="SlowestRuns",
-    title="The slowest runs",
-    source=Source.STATE_MACHINE,
-    lines=(
-        _EXECUTION,
-        _AT,
-        "stats min(at) as first, (max(at) - min(at)) / 60000 as minutes by execution",
-        "sort minutes desc",
-        "limit 20",
-        "fields fromMillis(first) as started",
-        "display started, execution, minutes",
     ),
 )
 ENDED_OUTSIDE: Final = Question(
@@ -237,7 +248,7 @@ SAVED: Final = (
     recent_failures(),
     ERRORS_BY_NAME,
     ENDED_OUTSIDE,
-    SLOWEST_RUNS,
+    slowest_runs(),
     WAITS,
     BROKEN_CALLS,
     TRANSITIONS,

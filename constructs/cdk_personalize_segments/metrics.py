@@ -106,6 +106,20 @@ class RunMetrics:
         """
         return self._measured("FailedRuns", "Sum", {"error": error, **options})
 
+    def metric_succeeded_runs(
+        self,
+        **options: Any,  # noqa: ANN401
+    ) -> cloudwatch.Metric:
+        """Count the runs that succeeded and had something to do.
+
+        `metric_succeeded` counts those that had nothing to do as well.
+
+        Args:
+            **options: Those of `aws_cloudwatch.Metric`, such as `period`.
+                Default: the sum over 5 minutes.
+        """
+        return self._measured("SucceededRuns", "Sum", options)
+
     def metric_runs(
         self,
         **options: Any,  # noqa: ANN401

@@ -18,11 +18,11 @@ _ENDS: Final = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 _NO_DEAD_LETTERS: Final = (
     "The function only tells what the execution and its manifest say for good: a "
     "notice that is lost after Lambda's retries loses no data, and is seen in the "
-    "function's metric Errors and in its log, which has the run's name."
+    "alarm for lost notices and in the function's log, which has the run's name."
 )
 _NO_RULE_DEAD_LETTERS: Final = (
     "EventBridge tries for a day to hand an event to the function; what is lost then "
-    "is seen in the rule's metric FailedInvocations, and still stands in the execution."
+    "is seen in the alarm for lost notices, and still stands in the execution."
 )
 
 
@@ -45,7 +45,12 @@ class RunEvent(enum.Enum):
 
 
 class Notices(Construct):
-    """Tells people by a topic and machines by events how runs end."""
+    """Tells people by a topic and machines by events how runs end.
+
+    Attributes:
+        function: The function that tells it.
+        rule: What hands it the ends of runs.
+    """
 
     def __init__(
         self,
@@ -86,7 +91,7 @@ class Notices(Construct):
             access.warn_of_topic(topic, self.function)
         access.let_tell_of_queueing(create_job)
         create_job.add_environment(run_events.TELL_OF_QUEUEING, "true")
-        rule = events.Rule(
+        self.rule = rule = events.Rule(
             self,
             "Rule",
             description=f"Tells of the runs of {run_prefix}",

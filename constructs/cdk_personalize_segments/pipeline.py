@@ -395,6 +395,9 @@ class BatchSegmentPipeline(RunMetrics, _Pipeline):
         if self._uploads:
             self._watch_dead_letters("Uploads", self._uploads.dead_letter_queue)
         self._job_tags = dict(job_tags or {})
+        self._own_solution_arn = (
+            None if allow_any_solution else solution_version.solution_arn
+        )
         self._schedules: Schedules | None = None
         self._factory = factory
         self._notification_topic = notification_topic
@@ -516,8 +519,9 @@ class BatchSegmentPipeline(RunMetrics, _Pipeline):
                 `TimeZone.of("Europe/Berlin")`. Default: that of the expression, which
                 is UTC unless it was given one.
             input: The execution input of the runs, with all that the README's table
-                of settings has but `resume`. It may hold tokens, which are checked in
-                the run. Default: `{}`, a run over all query files.
+                of settings has but `resume`, `files` and `onOverlap`. It may hold
+                tokens, which are checked in the run. Default: `{}`, a run over all
+                query files.
             flexible_window: Within how much time from then on EventBridge Scheduler
                 picks a moment: 1 minute to 24 hours, in whole minutes. Default: then.
             enabled: Whether it starts anything. Default: True.
@@ -559,13 +563,14 @@ class BatchSegmentPipeline(RunMetrics, _Pipeline):
                 state_machine=self._state_machine,
                 run_prefix=self._monitored.run_prefix,
                 job_tags=self._job_tags,
+                solution_arn=self._own_solution_arn,
             )
             self._watch_dead_letters("Schedules", self._schedules.dead_letter_queue)
         return self._schedules.add(
             construct_id,
             expression,
             time_zone=time_zone,
-            given=input or {},
+            given=input,
             flexible_window=flexible_window,
             enabled=enabled,
             on_overlap=on_overlap,
@@ -584,6 +589,7 @@ class BatchSegmentPipeline(RunMetrics, _Pipeline):
                 run_prefix=self._monitored.run_prefix,
                 topic=self._notification_topic,
             )
+            self._watch_notices()
         return self._notices
 
     def add_alarms(
@@ -602,6 +608,7 @@ class BatchSegmentPipeline(RunMetrics, _Pipeline):
         failed_queries: Mapping[AlarmSeverity, int] | None = None,
         function_errors: Mapping[AlarmSeverity, int] | None = None,
         dead_letters: Mapping[AlarmSeverity, int] | None = None,
+        lost_notices: Mapping[AlarmSeverity, int] | None = None,
         queued_too_long: Mapping[AlarmSeverity, cdk.Duration] | None = None,
         no_success_within: Mapping[AlarmSeverity, cdk.Duration] | None = None,
         within: cdk.Duration | None = None,
@@ -624,12 +631,15 @@ class BatchSegmentPipeline(RunMetrics, _Pipeline):
             aborted_runs: From how many aborted runs on. Default: WARNING from 1.
             throttled_transitions: From how many throttled state transitions on.
                 Default: WARNING from 1.
-            failed_queries: From how many queries on that the service refused in runs
-                that went on. Default: WARNING from 1.
+            failed_queries: From how many queries on that the service answered with an
+                error. Default: WARNING from 1.
             function_errors: From how many failing calls of the pipeline's functions
                 on, within 15 minutes; they are repeated. Default: WARNING from 3.
             dead_letters: From how many messages in a dead-letter queue on, if the
                 pipeline has one. Default: CRITICAL from 1.
+            lost_notices: From how many notices and events of runs on that could not be
+                told within 5 minutes, if the pipeline has some. Default: WARNING
+                from 1.
             queued_too_long: How long a run waits for a job slot.
                 Default: WARNING at half of `queue_timeout`.
             no_success_within: For how long no run has succeeded, which shows that a
@@ -660,12 +670,14 @@ class BatchSegmentPipeline(RunMetrics, _Pipeline):
                 "failed_queries": failed_queries,
                 "function_errors": function_errors,
                 "dead_letters": dead_letters,
+                "lost_notices": lost_notices,
             },
             within=within,
             queued_too_long=queued_too_long,
             no_success_within=no_success_within,
             runbook_url=runbook_url,
         )
+        self._watch_notices()
 
     def add_dashboard(
         self, *, default_interval: cdk.Duration | None = None
@@ -713,6 +725,11 @@ class BatchSegmentPipeline(RunMetrics, _Pipeline):
                 f"{method} was called for the pipeline {self.node.path} before; call "
                 "it once, with all that is wanted"
             )
+
+    def _watch_notices(self) -> None:
+        """Have notices watched, whether alarms come before or after them."""
+        if self._alarms and self._notices:
+            self._alarms.watch_notices(self._notices.function, self._notices.rule)
 
     def _watch_dead_letters(self, of: str, queue: sqs.IQueue) -> None:
         """Have a dead-letter queue watched, whether alarms come before or after it.

@@ -13,7 +13,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_personalize_segments import _validation
-from cdk_personalize_segments._runtime import execution_input, failures, limits
+from cdk_personalize_segments._runtime import arns, execution_input, failures, limits
 from cdk_personalize_segments._service_limits import (
     MAX_FLEXIBLE_WINDOW_MINUTES,
     MIN_FLEXIBLE_WINDOW_MINUTES,
@@ -64,6 +64,7 @@ class Schedules(Construct):
         state_machine: sfn.IStateMachine,
         run_prefix: str,
         job_tags: Mapping[str, str],
+        solution_arn: str | None,
     ) -> None:
         """Define group, role and dead-letter queue.
 
@@ -75,6 +76,7 @@ class Schedules(Construct):
             state_machine: What is started.
             run_prefix: What the names of its runs start with.
             job_tags: The tags of each job, which count with those of an input.
+            solution_arn: The solution whose versions an input may name; None for any.
         """
         super().__init__(scope, construct_id)
         self._access = access
@@ -82,6 +84,7 @@ class Schedules(Construct):
         self._state_machine = state_machine
         self._run_prefix = run_prefix
         self._job_tags = job_tags
+        self._solution_arn = solution_arn
         self._skipping: iam.Policy | None = None
         self._group = scheduler.CfnScheduleGroup(self, "Group")
         self.dead_letter_queue = define_dead_letters(self, enforce_ssl=True)
@@ -101,13 +104,17 @@ class Schedules(Construct):
         expression: scheduler.ScheduleExpression,
         *,
         time_zone: cdk.TimeZone | None,
-        given: Mapping[str, Any],
+        given: Mapping[str, Any] | None,
         flexible_window: cdk.Duration | None,
         enabled: bool,
         on_overlap: OnOverlap,
     ) -> scheduler.CfnSchedule:
         """Define a schedule; its arguments are those of `add_schedule`."""
         _check(expression, time_zone, flexible_window, enabled, on_overlap)
+        given = {} if given is None else given
+        _validation.check_type(
+            "input", given, Mapping, 'a mapping, like {"queries": "nightly"}'
+        )
         started = dict(given)
         if on_overlap is OnOverlap.SKIP:
             started[execution_input.ON_OVERLAP] = execution_input.SKIP
@@ -171,6 +178,24 @@ class Schedules(Construct):
             execution_input.read(known, defaults, self._run_prefix)
         except failures.InvalidInput as problem:
             raise ValueError(f"input of a schedule: {problem}") from None
+        self._check_arns(known)
+
+    def _check_arns(self, known: Mapping[str, Any]) -> None:
+        """Check that what an input names is where the pipeline can use it."""
+        stack = cdk.Stack.of(self)
+        for key in ("solutionVersionArn", "filterArn"):
+            if known.get(key):
+                name = f"input of a schedule: {key}"
+                _validation.check_arn_place(name, known[key], stack)
+        version, own = known.get("solutionVersionArn"), self._solution_arn
+        if not version or own is None or _validation.is_token(own):
+            return
+        if arns.solution_of(version) != own:
+            raise ValueError(
+                f"input of a schedule: solutionVersionArn {version} is not a version "
+                f"of the pipeline's solution {own}; name one of that, or set "
+                "allow_any_solution on the pipeline"
+            )
 
 
 def _check(

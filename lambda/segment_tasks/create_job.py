@@ -220,6 +220,7 @@ class _Creation:
         since = self._waiting["since"] or self._now
         waited = times.seconds_since(since, self._now)
         left = self._queue_timeout - waited
+        metrics.put_waiting(self._now, waited)
         if left <= 0:
             if refused:
                 raise self._final(error) from error
@@ -250,7 +251,6 @@ class _Creation:
                 told = self._tell(since, attempts, error)
         if told:
             waiting["told"] = True
-        metrics.put_waiting(self._now, waited)
         return _result("wait", None, waiting, max(1, min(seconds, int(left))), None)
 
     def _tell(self, since: str, attempts: int, error: Exception) -> bool:

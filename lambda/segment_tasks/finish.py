@@ -175,6 +175,7 @@ def _record(
     except AccessDenied as denied:
         # What went wrong first is what has to be told.
         _log.warning("Manifest not written", extra=log_fields.of(event, run=name))
+        _tell_of_failure(event, name, failure["error"])
         metrics.put_failure(event["now"], failure["error"])
         cause = f"{failure['cause']} The manifest could not be written: {denied}"
         return _result(event, "failed", {**failure, "cause": shorten(cause)})
@@ -187,9 +188,12 @@ def _failed(
 ) -> dict[str, Any]:
     where = f" Manifest: {uri(places.output_bucket, places.manifest(name))}"
     cause = shorten(failure["cause"], MAX_CAUSE_LENGTH - len(where)) + where
-    error = failure["error"]
-    _log.warning("Run failed", extra=log_fields.of(event, run=name, error=error))
+    _tell_of_failure(event, name, failure["error"])
     return _result(event, "failed", {"error": failure["error"], "cause": cause})
+
+
+def _tell_of_failure(event: dict[str, Any], name: str, error: str) -> None:
+    _log.warning("Run failed", extra=log_fields.of(event, run=name, error=error))
 
 
 def _succeeded(

@@ -17,6 +17,7 @@ PIPELINE: Final = "Pipeline"
 ERROR: Final = "Error"
 UNITS: Final = {
     "Runs": "Count",
+    "SucceededRuns": "Count",
     "FailedRuns": "Count",
     "Queries": "Count",
     "FailedQueries": "Count",
@@ -33,6 +34,7 @@ def put_end(manifest: Mapping[str, Any]) -> None:
     """Put what a run came to, from its manifest; what is not known is left out."""
     values: dict[str, float] = {"Runs": 1}
     failure = manifest["failure"]
+    values["SucceededRuns"] = 0 if failure else 1
     values["FailedRuns"] = 1 if failure else 0
     if sources := manifest["sources"]:
         values["Queries"] = manifest["queries"]["total"]
@@ -54,7 +56,7 @@ def put_end(manifest: Mapping[str, Any]) -> None:
 
 def put_failure(now: str, error: str) -> None:
     """Put that a run failed of which nothing else is known."""
-    _print(now, {"Runs": 1, "FailedRuns": 1}, error)
+    _print(now, {"Runs": 1, "SucceededRuns": 0, "FailedRuns": 1}, error)
 
 
 def put_waiting(now: str, seconds: float) -> None:

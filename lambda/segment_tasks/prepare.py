@@ -146,7 +146,7 @@ class _Preparation:
                 f"{EXAMPLES[recipe]}."
             )
         if problem := deal.problem():
-            raise InvalidInput(problem)
+            raise self._too_much(problem)
 
     def _files(self, request: Request) -> list[objects.Version]:
         if request.files is None:
@@ -170,7 +170,7 @@ class _Preparation:
         def weigh(size: int) -> None:
             deal.weigh(size)
             if deal.weight > limits.MAX_QUERY_BYTES:
-                raise InvalidInput(too_large())
+                raise self._too_much(too_large())
 
         bucket = self._places.input_bucket
         with closing(sources.opened(bucket, files)) as opened:
@@ -197,6 +197,16 @@ class _Preparation:
                         self._doubts.update(found.doubts)
                     _check_far(deal.lines + invalid.count)
                 self._sources.append(source.record(deal.lines - before))
+
+    def _too_much(self, problem: str) -> InvalidInput:
+        if not self._uploaded:
+            return InvalidInput(problem)
+        # Uploaded anew, they would come together again.
+        return InvalidInput(
+            f"{problem.rstrip('.')}. The files were uploaded at about the same time, "
+            "so that they are one run: start an execution for each with "
+            '{"queries": "<file or folder>"}.'
+        )
 
     def _run(
         self, request: Request, version: SolutionVersion, deal: Deal

@@ -1,5 +1,6 @@
 """Creating the job of a run: once, whatever happens to requests and answers."""
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
@@ -205,7 +206,7 @@ def test_a_look_that_gets_no_answer_does_not_hide_why_there_is_no_job(cloud, run
 
 
 @pytest.mark.parametrize("trouble", [SLOW, FULL])
-def test_a_day_without_a_job_takes_few_attempts(cloud, run, trouble):
+def test_a_day_without_a_job_takes_few_attempts(cloud, run, trouble, capsys):
     many = 1000
     cloud.personalize.trouble("CreateBatchSegmentJob", *[trouble] * many)
     cloud.personalize.trouble("DescribeBatchSegmentJob", *[SLOW] * many)
@@ -216,6 +217,9 @@ def test_a_day_without_a_job_takes_few_attempts(cloud, run, trouble):
         result = cloud.create(run, later(seconds), result["waiting"])
     assert seconds == 86400
     assert trouble[1].rstrip(".") in failed(result, "QueueTimeout")
+    # An alarm for the whole time fires, too.
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["WaitingTime"] == 86400
     assert len(cloud.personalize.sent("CreateBatchSegmentJob")) <= 370
 
 

@@ -421,7 +421,9 @@ def test_the_record_of_what_was_asked_being_gone_does_not_count_as_success(
     assert manifest(cloud, run["name"])["status"] == "FAILED"
 
 
-def test_a_failure_is_told_even_if_its_record_may_not_be_written(cloud, monkeypatch):
+def test_a_failure_is_told_even_if_its_record_may_not_be_written(
+    cloud, monkeypatch, caplog
+):
     def refuse(*_):
         raise failures.AccessDenied("s3:PutObject was refused.")
 
@@ -430,6 +432,9 @@ def test_a_failure_is_told_even_if_its_record_may_not_be_written(cloud, monkeypa
     assert failed(result, "JobFailed") == (
         "Broke. The manifest could not be written: s3:PutObject was refused."
     )
+    # As the saved queries and the dashboard look for it.
+    [line] = [each for each in caplog.records if each.message == "Run failed"]
+    assert line.error == "JobFailed"
 
 
 def test_trouble_while_recording_is_left_to_the_machine(cloud, monkeypatch):

@@ -56,6 +56,7 @@ def test_a_run_is_one_document_with_all_that_it_came_to(printed):
     assert values_of(document) == {
         (("Pipeline",),): {
             "Runs": (1, "Count"),
+            "SucceededRuns": (1, "Count"),
             "FailedRuns": (0, "Count"),
             "Queries": (3, "Count"),
             "InputBytes": (42, "Bytes"),
@@ -78,6 +79,10 @@ def test_a_failed_run_counts_by_its_error_too_and_what_is_not_known_is_left_out(
     [document] = printed()
     assert document["Error"] == "InvalidInput"
     assert values_of(document) == {
-        (("Pipeline",),): {"Runs": (1, "Count"), "FailedRuns": (1, "Count")},
+        (("Pipeline",),): {
+            "Runs": (1, "Count"),
+            "SucceededRuns": (0, "Count"),
+            "FailedRuns": (1, "Count"),
+        },
         (("Pipeline", "Error"),): {"FailedRuns": (1, "Count")},
     }

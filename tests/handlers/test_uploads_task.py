@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from segment_tasks import clients, objects, plans, start_run
+from segment_tasks import clients, limits, objects, plans, start_run
 from segment_tasks.locations import run_name
 
 from .conftest import ENVIRONMENT, FILTER, RUN, STARTED, Cloud
@@ -276,6 +276,22 @@ def test_a_run_that_is_refused_gives_its_files_back(cloud, uploads):
     assert result["failure"]["error"] == "InvalidInput"
     assert uploads.claims == {}
     assert cloud.prepare({"files": [good]}, OTHER)["outcome"] == "ready"
+
+
+def test_uploads_that_are_too_much_together_are_told_how_to_be_run(
+    cloud, uploads, monkeypatch
+):
+    monkeypatch.setattr(limits, "MAX_LINES", 3)
+    files = [uploads.put(f"queries/{name}", name, f"{name}2") for name in "ab"]
+    result = cloud.prepare({"files": files})
+    assert result["failure"]["error"] == "InvalidInput"
+    assert (
+        "The files were uploaded at about the same time, so that they are one run: "
+        'start an execution for each with {"queries": "<file or folder>"}.'
+    ) in result["failure"]["cause"]
+    assert uploads.claims == {}
+    by_hand = cloud.prepare({"queries": ""})["failure"]["cause"]
+    assert "uploaded at about" not in by_hand
 
 
 def test_nothing_is_claimed_where_the_model_or_the_filter_is_refused(cloud, uploads):

@@ -197,3 +197,24 @@ def test_tests_of_a_group_are_on_one_worker(request):
     """Releases of pytest and pytest-xdist may differ on that, and say nothing."""
     if request.config.getoption("loadgroup", default=False):
         assert request.node.nodeid.endswith("@together")
+
+
+_IMPORT_ALONE = """
+import importlib, sys
+for name in sys.argv[1:]:
+    for known in [each for each in sys.modules if each.startswith("cdk_pers")]:
+        del sys.modules[known]
+    importlib.import_module(name)
+"""
+
+
+# Some seconds for each hundred.
+@pytest.mark.slow
+def test_every_module_can_be_imported_first():
+    package = ROOT / "constructs" / "cdk_personalize_segments"
+    names = [
+        ".".join(each.relative_to(package.parent).with_suffix("").parts)
+        for each in sorted(package.rglob("*.py"))
+    ]
+    names = [each.removesuffix(".__init__") for each in names]
+    subprocess.run([sys.executable, "-c", _IMPORT_ALONE, *names], check=True, cwd=ROOT)

@@ -6,6 +6,7 @@ from pathlib import Path
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
@@ -14,6 +15,7 @@ from aws_cdk.assertions import Template
 from cdk_personalize_segments import (
     AlarmSeverity,
     BatchSegmentPipeline,
+    RunEvent,
     SolutionVersion,
 )
 from cdk_personalize_segments.alarms import anchor
@@ -139,7 +141,9 @@ def _pipeline(stack):
 def test_no_success(stack, make_pipeline, hours):
     make_pipeline().add_alarms(no_success_within={CRITICAL: HOURS(hours)})
     silent = alarms(stack)["NoSuccessCritical"]
-    assert silent["MetricName"] == "ExecutionsSucceeded"
+    # Executions also succeed that had nothing to do.
+    assert silent["MetricName"] == "SucceededRuns"
+    assert silent["Namespace"] == "PersonalizeSegments"
     assert silent["TreatMissingData"] == "breaching"
     assert silent["ComparisonOperator"] == "LessThanThreshold"
     assert (silent["Threshold"], silent["Period"]) == (1, 3600)
@@ -193,6 +197,34 @@ def test_dead_letters_are_watched_in_any_order(stack, make_pipeline, alarms_firs
         assert (each["Statistic"], each["Threshold"]) == ("Maximum", 1)
         assert each["TreatMissingData"] == "notBreaching"
     assert len(pipeline.alarms) == len(found)
+
+
+@pytest.mark.parametrize("alarms_first", [True, False])
+def test_notices_that_are_lost_are_watched_in_any_order(
+    stack, make_pipeline, alarms_first
+):
+    pipeline = make_pipeline()
+    if alarms_first:
+        pipeline.add_alarms()
+    target = targets.SqsQueue(queue(stack))
+    pipeline.on_event("Failed", event=RunEvent.FAILED, target=target)
+    if not alarms_first:
+        pipeline.add_alarms()
+    lost = alarms(stack)["LostNoticesWarning"]
+    watched = {
+        each["MetricStat"]["Metric"]["MetricName"]: (
+            each["MetricStat"]["Metric"]["Dimensions"][0]["Name"],
+            each["MetricStat"]["Stat"],
+        )
+        for each in lost["Metrics"]
+        if "MetricStat" in each
+    }
+    assert watched == {
+        "AsyncEventsDropped": ("FunctionName", "Sum"),
+        "FailedInvocations": ("RuleName", "Sum"),
+    }
+    assert (lost["Threshold"], lost["TreatMissingData"]) == (1, "notBreaching")
+    assert len(pipeline.alarms) == len(alarms(stack))
 
 
 def test_one_action_for_all(stack, make_pipeline):

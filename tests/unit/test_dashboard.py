@@ -9,6 +9,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk.assertions import Template
 
 from cdk_personalize_segments import (
+    AlarmSeverity,
     BatchSegmentDashboard,
     BatchSegmentPipeline,
     SolutionVersion,
@@ -257,3 +258,40 @@ def test_bad_pipelines_are_refused(make_stack):
     imported = BatchSegmentPipeline.from_state_machine_arn(stack, "There", MACHINE)
     with pytest.raises(ValueError, match=r"pipelines\[0\] is in the account"):
         BatchSegmentDashboard(stack, "Elsewhere", pipelines=[imported])
+    stack = make_stack({})
+    twice = [pipeline_of(stack)] * 2
+    with pytest.raises(ValueError, match=r"pipelines\[1\] is .*/Segments once more"):
+        BatchSegmentDashboard(stack, "Twice", pipelines=twice)
+
+
+def test_no_widget_has_more_alarms_than_it_may(make_stack):
+    stack = make_stack({})
+    pipelines = [pipeline_of(stack, f"P{number}") for number in range(3)]
+    every = dict.fromkeys((AlarmSeverity.CRITICAL, AlarmSeverity.WARNING), 1)
+    kinds = ("failed_runs", "timed_out_runs", "aborted_runs", "failed_queries")
+    for each in pipelines:
+        each.add_alarms(**dict.fromkeys(kinds, every))
+        for number in range(34):
+            each._watch_dead_letters(
+                f"Queue{number}", sqs.Queue(each, f"Queue{number}")
+            )
+    BatchSegmentDashboard(stack, "All", pipelines=pipelines)
+    widgets = [each for each in body_of(stack)["widgets"] if each["type"] == "alarm"]
+    counts = [len(each["properties"]["alarms"]) for each in widgets]
+    assert sum(counts) == sum(len(each.alarms) for each in pipelines) > 100
+    assert max(counts) <= 100
+    ends = [(each["x"], each["x"] + each["width"], each["y"]) for each in widgets]
+    assert ends == [(0, 12, ends[0][2]), (12, 24, ends[0][2])]
+
+
+def test_a_queue_timeout_of_any_seconds_is_shown(make_stack):
+    stack = make_stack({})
+    pipeline = BatchSegmentPipeline(
+        stack,
+        "Segments",
+        solution_version=SolutionVersion.latest_of(SOLUTION),
+        queue_timeout=cdk.Duration.seconds(90),
+    )
+    pipeline.add_dashboard()
+    waiting = by_title(body_of(stack))["Waiting for a job slot"]
+    assert waiting["annotations"]["horizontal"][0]["value"] == 0.75

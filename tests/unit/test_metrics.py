@@ -9,6 +9,7 @@ from cdk_personalize_segments._runtime import metrics
 METHODS = {
     "runs": ("Runs", "Sum"),
     "failed_runs": ("FailedRuns", "Sum"),
+    "succeeded_runs": ("SucceededRuns", "Sum"),
     "queries": ("Queries", "Sum"),
     "failed_queries": ("FailedQueries", "Sum"),
     "users": ("Users", "Sum"),

@@ -104,12 +104,41 @@ def test_tokens_in_the_input_are_left_to_the_run(pipeline):
         ({"resume": "x"}, "cannot have 'resume'"),
         ({"files": []}, "cannot have 'files'"),
         ({"onOverlap": "skip"}, "on_overlap=OnOverlap.SKIP"),
+        (
+            {"solutionVersionArn": f"{SOLUTION}-other/0a1b"},
+            "is not a version of the pipeline's solution",
+        ),
     ],
 )
 def test_an_input_that_a_run_would_refuse_is_refused_at_synth(pipeline, given, says):
     with pytest.raises(ValueError, match="input of a schedule") as refused:
         pipeline.add_schedule("Nightly", NIGHTLY, input=given)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["solutionVersionArn", "filterArn"])
+def test_what_an_input_names_must_be_where_the_pipeline_is(key):
+    env = cdk.Environment(account="111122223333", region="us-east-1")
+    stack = cdk.Stack(cdk.App(), "There", env=env)
+    pipeline = BatchSegmentPipeline(
+        stack,
+        "Segments",
+        solution_version=SolutionVersion.latest_of(SOLUTION),
+        allow_any_solution=True,
+    )
+    elsewhere = SOLUTION.replace("us-east-1", "eu-west-1")
+    kinds = {
+        "solutionVersionArn": f"{elsewhere}/0a1b",
+        "filterArn": elsewhere.replace(":solution/", ":filter/"),
+    }
+    with pytest.raises(ValueError, match=f"input of a schedule: {key} is in") as told:
+        pipeline.add_schedule("Nightly", NIGHTLY, input={key: kinds[key]})
+    assert "eu-west-1" in str(told.value)
+    pipeline.add_schedule(
+        "Fitting",
+        NIGHTLY,
+        input={key: kinds[key].replace("eu-west-1", "us-east-1")},
+    )
 
 
 def test_tags_count_together_with_those_of_the_pipeline():
@@ -134,6 +163,8 @@ def test_tags_count_together_with_those_of_the_pipeline():
             "1 minute to 24 hours, in whole minutes, got 1 minute 30 seconds",
         ),
         ({"flexible_window": cdk.Duration.hours(25)}, ValueError, "got 1 day 1 hour"),
+        ({"input": "{}"}, TypeError, "input must be a mapping"),
+        ({"input": []}, TypeError, "input must be a mapping"),
         ({"enabled": "no"}, TypeError, "enabled must be True or False"),
         ({"on_overlap": "skip"}, TypeError, "OnOverlap.RUN or OnOverlap.SKIP"),
         (

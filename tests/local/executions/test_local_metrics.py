@@ -101,6 +101,23 @@ def test_invocations_are_measured(function, values):
     assert values("AWS/Lambda", "Errors", **of_version) == [(1, "Count")]
 
 
+@pytest.mark.emulates("metrics:AWS/Lambda")
+@pytest.mark.parametrize(("failures", "dropped"), [(2, []), (3, [(1, "Count")])])
+def test_events_that_are_given_up_are_counted(
+    function, local_aws, values, failures, dropped
+):
+    local_aws.in_process = True
+    own = function(
+        "calls = []\n"
+        "def handler(event, context):\n"
+        "  calls.append(event)\n"
+        "  return 1 / (len(calls) > event)"
+    )
+    own.invoke(failures, InvocationType="Event")
+    local_aws.clock.sleep(600)
+    assert values("AWS/Lambda", "AsyncEventsDropped", FunctionName=own.name) == dropped
+
+
 @pytest.mark.emulates("metrics:AWS/States")
 def test_executions_are_measured(local_aws, machine, values):
     def count(made, name):

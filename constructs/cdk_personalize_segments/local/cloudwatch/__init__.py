@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from cdk_personalize_segments.local.cloudwatch import api
 from cdk_personalize_segments.local.cloudwatch.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -15,5 +14,8 @@ def install(aws: "LocalAws") -> None:
     Args:
         aws: The local AWS; its clock runs already.
     """
+    # What is beneath it delivers what alarms do by `events`, which counts here.
+    from cdk_personalize_segments.local.cloudwatch import api
+
     aws.metrics = Metrics(aws.clock.now)
     api.install(aws)

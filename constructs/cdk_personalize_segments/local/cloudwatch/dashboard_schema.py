@@ -8,6 +8,8 @@ dashboard variables, are refused: nothing here would look at what is in them.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from cdk_personalize_segments._service_limits import MAX_ALARMS_A_WIDGET
+
 _COLUMNS: Final = 24
 _MOST_WIDGETS: Final = 500
 _SIDE: Final = {"enum": ["left", "right"]}
@@ -87,7 +89,7 @@ _ANNOTATIONS: Final = _object(
 PROPERTIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "alarm": _object(
         {
-            "alarms": _list(_TEXT, 100, 1),
+            "alarms": _list(_TEXT, MAX_ALARMS_A_WIDGET, 1),
             "sortBy": _choice("default", "stateUpdatedTimestamp", "timestamp"),
             "states": _list(_choice("ALARM", "INSUFFICIENT_DATA", "OK"), 3),
             "title": _TEXT,

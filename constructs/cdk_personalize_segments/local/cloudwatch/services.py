@@ -82,6 +82,20 @@ def function_invoked(
             )
 
 
+def event_dropped(metrics: "Metrics", invoked_arn: str) -> None:
+    """Count an asynchronous invocation that is given up.
+
+    Args:
+        metrics: The account's metrics.
+        invoked_arn: The ARN that the function was invoked by.
+    """
+    _, _, _, region, _, _, name, *_ = invoked_arn.split(":")
+    metric = Metric.of(
+        region, "AWS/Lambda", "AsyncEventsDropped", {"FunctionName": name}
+    )
+    metrics.put(metric, 1, "Count")
+
+
 _OF_SENDER: Final = {
     "events.amazonaws.com": {
         "delivered": ("Invocations",),

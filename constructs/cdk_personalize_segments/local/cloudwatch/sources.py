@@ -15,7 +15,8 @@ SOURCES: Final[Mapping[str, str]] = {
     ),
     "AWS/Lambda": (
         "Invocations, Errors, Throttles, which are 0, and Duration, which is real; by "
-        "FunctionName, also with Resource, and of all functions"
+        "FunctionName, also with Resource, and of all functions; AsyncEventsDropped by "
+        "FunctionName"
     ),
     "AWS/SQS": (
         "ApproximateNumberOfMessagesVisible, …NotVisible and …Delayed, "

@@ -231,6 +231,7 @@ async def _run_later(
         await asyncio.sleep(wait)
         if not await aws.clock.in_thread(attempt):
             return
+    services.event_dropped(aws.metrics, arn)
 
 
 def _region_of(name_or_arn: str, default: str) -> str:
