@@ -34,6 +34,7 @@ def test_every_case_runs():
         *["Prepare"] * 11,
         *["Collect"] * 5,
         "Finish",
+        "A",
         *["Time"] * 5,
     ]
 

@@ -125,6 +125,7 @@ def test_a_message_may_differ_by_protocol(aws, topic, subscribe):
         ({"run": {"status": ["FAILED"]}}, "MessageBody", [2]),
     ],
 )
+@pytest.mark.bridge("moto.sns.models.SNSBackend.set_subscription_attributes")
 @pytest.mark.emulates("sns:SetSubscriptionAttributes", "sns:GetSubscriptionAttributes")
 def test_a_filter_policy_lets_messages_pass(
     aws, topic, subscribe, policy, scope, passing
@@ -257,7 +258,6 @@ def test_topics_are_read_back_changed_and_deleted(aws, topic, subscribe):
 @pytest.mark.bridge(
     "moto.sns.models.SNSBackend.create_topic",
     "moto.sns.models.SNSBackend.publish",
-    "moto.sns.models.SNSBackend.set_subscription_attributes",
     "moto.sns.models.SNSBackend.set_topic_attribute",
     "moto.sns.models.SNSBackend.subscribe",
     "moto.sns.responses.SNSResponse.set_subscription_attributes",
