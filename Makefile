@@ -36,7 +36,7 @@ $(CDK): package-lock.json $(READY)
 demo: setup
 	@$(BIN)/python examples/demo.py $(if $(DATA),--data "$(DATA)") $(if $(QUERIES),--queries "$(QUERIES)")
 
-# Nothing else should run meanwhile; it takes some 8 minutes.
+# Nothing else should run meanwhile; it takes some 10 minutes.
 bench: setup
 	@$(BIN)/python benchmarks/bench.py
 
