@@ -300,13 +300,19 @@ def read_managed_policy(aws: LocalAws, own: str, given: Properties) -> Propertie
     version = iam.get_policy_version(
         PolicyArn=own, VersionId=found["DefaultVersionId"]
     )["PolicyVersion"]
-    users = iam.list_entities_for_policy(PolicyArn=own)["PolicyRoles"]
+    # ListEntitiesForPolicy of moto looks at the first 100 roles of an account only.
+    users = [
+        role
+        for role in given.get("Roles", ())
+        for each in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+        if each["PolicyArn"] == own
+    ]
     return {
         "Description": found["Description"],
         "ManagedPolicyName": found["PolicyName"],
         "Path": found["Path"],
         "PolicyDocument": version["Document"],
-        "Roles": [each["RoleName"] for each in users],
+        "Roles": users,
     }
 
 
